@@ -1,0 +1,100 @@
+/**
+ * The record: one sample as it is stored and sent. One schema gives type, validator and the table in
+ * `docs/protocol.md`.
+ *
+ * In the WAL and the ring a record is kept without its identity (`type`, `node_id`, `epoch`, `seq`): those
+ * come from where it lies. {@linkcode recordLine} puts them in front when it is sent.
+ */
+import Type from "typebox";
+
+/** What a node may be called: it becomes a file name, a certificate name and a URL segment. */
+export const NODE_ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
+/** 64 random bits in lower-case hexadecimal. */
+export const EPOCH_PATTERN = "^[0-9a-f]{16}$";
+
+/** A seq: 1, 2, 3 … */
+export const Seq = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+
+/** One flagged metric: its value's distance from the mean of its window in standard deviations. */
+export const MetricAnomaly = Type.Object({
+  z: Type.Number(),
+  mean: Type.Number(),
+  std: Type.Number(),
+});
+
+/** How a downsampled record was made: sample count, lowest and highest value of each metric. */
+export const Aggregate = Type.Object({
+  n: Type.Integer({ minimum: 1 }),
+  min: Type.Record(Type.String(), Type.Number()),
+  max: Type.Record(Type.String(), Type.Number()),
+});
+
+const content = {
+  /** Milliseconds since 1970 by the node's wall clock at the tick. */
+  ts_wall_ms: Type.Number(),
+  /** Milliseconds on the node's monotonic clock at the tick; comparable within one `boot_id`. */
+  ts_mono_ms: Type.Number(),
+  boot_id: Type.String({ maxLength: 64 }),
+  /** Value of each metric that could be read; the mean where `agg` is present. */
+  metrics: Type.Record(Type.String(), Type.Number()),
+  agg: Type.Optional(Aggregate),
+  anomaly: Type.Object({
+    is_anomaly: Type.Boolean(),
+    /** The highest score of any metric; 0 or more. */
+    score: Type.Number(),
+    /** Only the metrics that are flagged. */
+    metrics: Type.Record(Type.String(), MetricAnomaly),
+  }),
+  /** Verdict or value of each diagnostic, by name. */
+  diagnostics: Type.Record(Type.String(), Type.Unknown()),
+  degraded: Type.Boolean(),
+  cfg_version: Type.Integer({ minimum: 0 }),
+};
+
+/** A record without its identity, as the WAL keeps it. */
+export const RecordContent = Type.Object(content);
+/** See {@linkcode RecordContent}. */
+export type RecordContent = Type.Static<typeof RecordContent>;
+
+/** A record as sent. Unknown fields are kept by the host and ignored by code. */
+export const TelemetryRecord = Type.Object({
+  type: Type.Literal("telemetry"),
+  node_id: Type.String({ pattern: NODE_ID_PATTERN }),
+  epoch: Type.String({ pattern: EPOCH_PATTERN }),
+  seq: Seq,
+  ...content,
+});
+/** See {@linkcode TelemetryRecord}. */
+export type TelemetryRecord = Type.Static<typeof TelemetryRecord>;
+
+const encoder = new TextEncoder();
+
+/** The WAL's payload of a record: its JSON without identity, without newline. */
+export function encodeContent(content: RecordContent): Uint8Array<ArrayBuffer> {
+  return encoder.encode(JSON.stringify(content));
+}
+
+/** What all lines of one epoch start with; see {@linkcode recordLine}. */
+export function linePrefix(nodeId: string, epoch: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(`{"type":"telemetry","node_id":"${nodeId}","epoch":"${epoch}","seq":`);
+}
+
+/**
+ * The line, newline included, that carries a record: `prefix` (from {@linkcode linePrefix}), the seq, then
+ * the WAL's payload without its opening brace.
+ */
+export function recordLine(
+  prefix: Uint8Array,
+  seq: number,
+  payload: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const digits = String(seq);
+  const line = new Uint8Array(prefix.length + digits.length + 1 + payload.length);
+  line.set(prefix);
+  let at = prefix.length;
+  for (let i = 0; i < digits.length; i++) line[at++] = digits.charCodeAt(i);
+  line[at++] = 0x2c;
+  line.set(payload.subarray(1), at);
+  line[line.length - 1] = 0x0a;
+  return line;
+}
