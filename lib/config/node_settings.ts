@@ -1,0 +1,274 @@
+/** Every setting of the node. Nothing else defines one. */
+
+import type { SettingTable, ValuesOf } from "./setting.ts";
+
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** `host:port`, with an IPv6 address in brackets. */
+export const ADDRESS: RegExp = /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):\d{1,5}$/;
+const ADDRESSES =
+  /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\],]+):\d{1,5}(,(\[[0-9A-Fa-f:.]+\]|[^\s:[\],]+):\d{1,5})*$/;
+const ADDRESS_OR_OFF = /^(off|(\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):\d{1,5})$/;
+
+/** The node's table; see {@linkcode SettingTable}. */
+export const NODE_SETTINGS = {
+  id: {
+    kind: "text",
+    group: "Identity and link",
+    default: "",
+    pattern: ID,
+    expected: "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit",
+    placeholder: "NAME",
+    help:
+      "Name of this node; unique among the nodes of a host. Without it, the machine's host name.",
+  },
+  host: {
+    kind: "text",
+    group: "Identity and link",
+    default: "127.0.0.1:7400",
+    pattern: ADDRESSES,
+    expected: "host:port, several separated by commas",
+    placeholder: "HOST:PORT[,...]",
+    help: "Where the host listens. With several, the node walks the list until one answers.",
+  },
+  encoding: {
+    kind: "choice",
+    group: "Identity and link",
+    default: "deflate",
+    choices: ["deflate", "ndjson"],
+    help:
+      "How messages go over the link: compressed frames, about a quarter of the bytes, or plain lines that netcat shows.",
+  },
+  send_interval_ms: {
+    kind: "integer",
+    group: "Identity and link",
+    default: 1_000,
+    min: 0,
+    max: 60_000,
+    unit: "ms",
+    runtime: true,
+    help:
+      "How long fresh records may wait to be sent together. Anomalous records never wait. Longer costs fewer bytes.",
+  },
+  tls_ca: {
+    kind: "text",
+    group: "Identity and link",
+    default: "",
+    placeholder: "FILE",
+    help: "PEM file of the authority that signed the host's certificate. Given, the link uses TLS.",
+  },
+  tls_cert: {
+    kind: "text",
+    group: "Identity and link",
+    default: "",
+    placeholder: "FILE",
+    help: "PEM file of this node's certificate; its common name must be the node's id.",
+  },
+  tls_key: {
+    kind: "text",
+    group: "Identity and link",
+    default: "",
+    placeholder: "FILE",
+    help: "PEM file of the private key of tls_cert.",
+  },
+  http: {
+    kind: "text",
+    group: "Identity and link",
+    default: "127.0.0.1:7481",
+    pattern: ADDRESS_OR_OFF,
+    expected: "host:port or off",
+    placeholder: "HOST:PORT|off",
+    help: "Where /status, /healthz and /metrics are served; off for none. It only reads.",
+  },
+  data: {
+    kind: "text",
+    group: "Storage",
+    default: "node-data",
+    placeholder: "DIR",
+    help:
+      "Directory for the write-ahead log and the applied configuration; made if it isn't there.",
+  },
+  wal_bytes_max: {
+    kind: "integer",
+    group: "Storage",
+    default: 256 * 1024 * 1024,
+    min: 128 * 1024,
+    max: 1024 ** 4,
+    unit: "bytes",
+    runtime: true,
+    help:
+      "Most bytes that the write-ahead log may take. Near it records are thinned; at it the oldest are evicted and declared as a gap.",
+  },
+  wal_sync: {
+    kind: "choice",
+    group: "Storage",
+    default: "interval",
+    choices: ["interval", "always"],
+    help:
+      "When appended records are made durable: every wal_sync_interval_ms, or at each tick. A killed process loses nothing either way; a power cut loses at most the interval.",
+  },
+  wal_sync_interval_ms: {
+    kind: "integer",
+    group: "Storage",
+    default: 1_000,
+    min: 10,
+    max: 60_000,
+    unit: "ms",
+    help: "Longest time between two syncs. Shorter loses less at a power cut and wears flash more.",
+  },
+  ring_records: {
+    kind: "integer",
+    group: "Storage",
+    default: 18_000,
+    min: 64,
+    max: 1_000_000,
+    unit: "records",
+    help:
+      "Newest records kept in memory (about 400 bytes each). When that many are not acked, the node is degraded: it thins records until the backlog drains.",
+  },
+  downsample_max: {
+    kind: "integer",
+    group: "Storage",
+    default: 64,
+    min: 1,
+    max: 10_000,
+    unit: "samples",
+    runtime: true,
+    help:
+      "Most samples that one record may stand for while degraded (mean, min and max are kept; anomalous samples stay whole). 1 never thins.",
+  },
+  sample_hz: {
+    kind: "number",
+    group: "Sampling",
+    default: 10,
+    min: 0.001,
+    max: 1_000,
+    unit: "Hz",
+    runtime: true,
+    help: "Samples per second.",
+  },
+  sensors: {
+    kind: "list",
+    group: "Sampling",
+    default: ["sim"],
+    max: 64,
+    placeholder: "KIND[:KEY=VALUE,...]",
+    runtime: true,
+    help:
+      "Sources of values, several at once: sim, linux, file:name=temp_c,path=/sys/...,scale=0.001,unit=C or exec:cmd='/opt/read --all',every_ms=1000,timeout_ms=500.",
+  },
+  detector: {
+    kind: "text",
+    group: "Detection",
+    default: "zscore",
+    placeholder: "KIND[:KEY=VALUE,...]",
+    runtime: true,
+    help:
+      "Detector for every metric that has none of its own, for example zscore:threshold=4,window=600.",
+  },
+  detectors: {
+    kind: "list",
+    group: "Detection",
+    default: [],
+    max: 256,
+    placeholder: "METRIC=KIND[:KEY=VALUE,...]",
+    runtime: true,
+    help:
+      "Detectors of single metrics, for example temp_c=ewma:threshold=5; none switches one off.",
+  },
+  rail_metric: {
+    kind: "text",
+    group: "Detection",
+    default: "rail_v",
+    placeholder: "METRIC",
+    runtime: true,
+    help: "Metric that is the supply voltage for the diagnostic rail_low.",
+  },
+  rail_low_v: {
+    kind: "number",
+    group: "Detection",
+    default: 4.75,
+    min: 0,
+    max: 1_000,
+    unit: "V",
+    runtime: true,
+    help: "Below it the diagnostic rail_low is set; it clears 2 % above.",
+  },
+  temp_metric: {
+    kind: "text",
+    group: "Detection",
+    default: "temp_c",
+    placeholder: "METRIC",
+    runtime: true,
+    help: "Metric that is the temperature for the diagnostic temp_high.",
+  },
+  temp_high_c: {
+    kind: "number",
+    group: "Detection",
+    default: 80,
+    min: -273,
+    max: 2_000,
+    unit: "°C",
+    runtime: true,
+    help: "Above it the diagnostic temp_high is set; it clears 2 degrees below.",
+  },
+  stuck_s: {
+    kind: "number",
+    group: "Detection",
+    default: 0,
+    min: 0,
+    max: 604_800,
+    unit: "s",
+    runtime: true,
+    help:
+      "A metric that keeps exactly one value for that long is named in the diagnostic stuck; 0 is off.",
+  },
+  rules: {
+    kind: "list",
+    group: "Detection",
+    default: [],
+    max: 256,
+    placeholder: "RULE",
+    runtime: true,
+    help: "Further diagnostics, see docs/detectors.md.",
+  },
+  led: {
+    kind: "text",
+    group: "Running",
+    default: "",
+    placeholder: "NAME",
+    help: "Light under led_path that shows the node's health; empty for none.",
+  },
+  led_path: {
+    kind: "text",
+    group: "Running",
+    default: "/sys/class/leds",
+    placeholder: "DIR",
+    help: "Directory of the machine's lights.",
+  },
+  stop_grace_ms: {
+    kind: "integer",
+    group: "Running",
+    default: 5_000,
+    min: 0,
+    max: 600_000,
+    unit: "ms",
+    help: "On SIGTERM, the longest time to send what is left. What is not sent stays in the log.",
+  },
+  log_level: {
+    kind: "choice",
+    group: "Running",
+    default: "info",
+    choices: ["debug", "info", "warning", "error"],
+    help: "Least severe level that is logged.",
+  },
+  log_format: {
+    kind: "choice",
+    group: "Running",
+    default: "text",
+    choices: ["text", "json"],
+    help: "Log lines for people, or JSON lines for machines; always to standard error.",
+  },
+} as const satisfies SettingTable;
+
+/** The node's settings after validation. */
+export type NodeSettings = ValuesOf<typeof NODE_SETTINGS>;
