@@ -6,8 +6,12 @@ export const PROTO_VERSION = 1;
 export const LINE_BYTES_MAX = 65_536;
 /** Longest compressed frame body, and the most that one may inflate to. */
 export const FRAME_BYTES_MAX = 1_048_576;
-/** Most ranges above `high_acked` named in one `ack` or `welcome`. */
+/** Most bytes of lines that a sender puts into one frame, so that a receiver can start early. */
+export const FRAME_LINES_BYTES_MAX = 262_144;
+/** Most ranges above `high_acked` named in one `ack`. */
 export const ACK_RANGES_MAX = 64;
+/** Most ranges named in a `welcome`; what is left out may be sent again and is stored once all the same. */
+export const WELCOME_RANGES_MAX = 1_024;
 /** Most separate ranges above `high_acked` that the host keeps for one epoch; beyond it the session ends. */
 export const HELD_RANGES_MAX = 4_096;
 /** How far what is sent may run ahead of what is synced or acked; the jump in seq after an unclean end on another boot. */

@@ -83,6 +83,16 @@ export class RangeSet {
     this.#ranges.splice(start, end - start, ...rest);
   }
 
+  /** The lowest part of `from` to `to` that is not in the set. */
+  firstMissing(from: number, to: number): Range | undefined {
+    for (let i = this.#find(from); i < this.#ranges.length && from <= to; i++) {
+      const [low, high] = this.#ranges[i]!;
+      if (low > from) return [from, Math.min(to, low - 1)];
+      from = high + 1;
+    }
+    return from <= to ? [from, to] : undefined;
+  }
+
   /** The parts of `from` to `to` that are not in the set, ascending. */
   missing(from: number, to: number): Range[] {
     const holes: Range[] = [];

@@ -1,0 +1,200 @@
+/**
+ * Messages as bytes. A connection starts with one line of JSON each way (`hello`, `welcome`); after it both
+ * sides use the encoding that the welcome names: lines (`ndjson`) or compressed frames (`deflate`).
+ *
+ * ```
+ * ndjson    line "\n" line "\n" …
+ * deflate   ┌──────────────────┬──────────────────────────────────────────┐
+ *           │ length: u32 BE   │ raw deflate (RFC 1951) of whole lines    │ …
+ *           └──────────────────┴──────────────────────────────────────────┘
+ * ```
+ * Pure: bytes in, lines out, and back. Limits hold before anything is kept or inflated.
+ */
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+import { FRAME_BYTES_MAX, FRAME_LINES_BYTES_MAX, LINE_BYTES_MAX } from "../limits.ts";
+import type { Encoding } from "./message.ts";
+
+/** What is wrong with received bytes; the session ends with this `code`. */
+export interface Bad {
+  readonly code: "too_long" | "bad_message";
+  readonly message: string;
+}
+
+/** Lines without newlines in order; then, where `bad` is present, nothing more can be decoded. */
+export interface Decoded {
+  readonly lines: string[];
+  readonly bad?: Bad;
+}
+
+const NEWLINE = 0x0a;
+const LENGTH_BYTES = 4;
+const empty = new Uint8Array(0);
+const encoder = new TextEncoder();
+
+const lineTooLong: Bad = {
+  code: "too_long",
+  message: `line is longer than ${LINE_BYTES_MAX} bytes`,
+};
+const notUtf8: Bad = { code: "bad_message", message: "line is not valid UTF-8" };
+
+/** True if `line` takes more bytes than a line may; encodes only where its length leaves a doubt. */
+function isTooLong(line: string): boolean {
+  if (line.length * 3 <= LINE_BYTES_MAX) return false;
+  return line.length > LINE_BYTES_MAX || encoder.encode(line).length > LINE_BYTES_MAX;
+}
+
+/** Takes the lines of `text` up to the first that is too long. */
+function checkLines(lines: string[]): Decoded {
+  const index = lines.findIndex(isTooLong);
+  return index < 0 ? { lines } : { lines: lines.slice(0, index), bad: lineTooLong };
+}
+
+function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
+  if (first.length === 0) return second;
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}
+
+/** Decodes one direction of a connection. Keeps at most one line or frame of unfinished bytes. */
+export class WireDecoder {
+  #mode: "handshake" | Encoding = "handshake";
+  /** Unfinished bytes (`handshake`, `deflate`). */
+  #bytes: Uint8Array = empty;
+  /** Unfinished line (`ndjson`). */
+  #text = "";
+  #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+  /**
+   * The lines that `chunk` completes. Before {@linkcode use} at most the first one: what follows it waits,
+   * as its encoding isn't known yet.
+   */
+  push(chunk: Uint8Array): Decoded {
+    switch (this.#mode) {
+      case "handshake":
+        return this.#pushHandshake(chunk);
+      case "ndjson":
+        return this.#pushLines(chunk);
+      case "deflate":
+        return this.#pushFrames(chunk);
+    }
+  }
+
+  /** Ends the handshake: decodes what came after its line, and all that follows, by `encoding`. */
+  use(encoding: Encoding): Decoded {
+    const rest = this.#bytes;
+    this.#bytes = empty;
+    this.#mode = encoding;
+    return this.push(rest);
+  }
+
+  /** Bytes kept of an unfinished line or frame, or that wait for {@linkcode use}. */
+  get pendingBytes(): number {
+    return this.#bytes.length + this.#text.length;
+  }
+
+  #pushHandshake(chunk: Uint8Array): Decoded {
+    this.#bytes = concat(this.#bytes, chunk);
+    const end = this.#bytes.indexOf(NEWLINE);
+    if (end < 0 && this.#bytes.length <= LINE_BYTES_MAX) return { lines: [] };
+    if (end < 0 || end > LINE_BYTES_MAX) return { lines: [], bad: lineTooLong };
+    const line = this.#bytes.subarray(0, end);
+    this.#bytes = this.#bytes.slice(end + 1);
+    try {
+      return { lines: [new TextDecoder("utf-8", { fatal: true }).decode(line)] };
+    } catch {
+      return { lines: [], bad: notUtf8 };
+    }
+  }
+
+  #pushLines(chunk: Uint8Array): Decoded {
+    let text: string;
+    try {
+      text = this.#utf8.decode(chunk, { stream: true });
+    } catch {
+      return { lines: [], bad: notUtf8 };
+    }
+    const lines = (this.#text + text).split("\n");
+    this.#text = lines.pop()!;
+    const decoded = checkLines(lines);
+    return decoded.bad === undefined && isTooLong(this.#text)
+      ? { lines, bad: lineTooLong }
+      : decoded;
+  }
+
+  #pushFrames(chunk: Uint8Array): Decoded {
+    this.#bytes = concat(this.#bytes, chunk);
+    const lines: string[] = [];
+    for (;;) {
+      if (this.#bytes.length < LENGTH_BYTES) return { lines };
+      const { buffer, byteOffset } = this.#bytes;
+      const length = new DataView(buffer, byteOffset).getUint32(0);
+      if (length === 0 || length > FRAME_BYTES_MAX) {
+        const message = `frame of ${length} bytes, allowed are 1 to ${FRAME_BYTES_MAX}`;
+        return { lines, bad: { code: length === 0 ? "bad_message" : "too_long", message } };
+      }
+      if (this.#bytes.length < LENGTH_BYTES + length) return { lines };
+      const frame = inflateLines(this.#bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
+      this.#bytes = this.#bytes.slice(LENGTH_BYTES + length);
+      for (const line of frame.lines) lines.push(line);
+      if (frame.bad !== undefined) return { lines, bad: frame.bad };
+    }
+  }
+}
+
+/** The lines inside the body of a frame. */
+function inflateLines(body: Uint8Array): Decoded {
+  let plain: Uint8Array;
+  try {
+    plain = inflateRawSync(body, { maxOutputLength: FRAME_BYTES_MAX });
+  } catch {
+    const message = `frame does not inflate to at most ${FRAME_BYTES_MAX} bytes`;
+    return { lines: [], bad: { code: "bad_message", message } };
+  }
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plain);
+  } catch {
+    return { lines: [], bad: notUtf8 };
+  }
+  const lines = text.split("\n");
+  if (lines.pop() !== "") {
+    return {
+      lines: [],
+      bad: { code: "bad_message", message: "frame does not end with a newline" },
+    };
+  }
+  return checkLines(lines);
+}
+
+/** The bytes that carry `lines`, each with its newline, in order. */
+export function encodeLines(encoding: Encoding, lines: readonly Uint8Array[]): Uint8Array {
+  if (encoding === "ndjson") return join(lines);
+  const frames: Uint8Array[] = [];
+  for (let start = 0; start < lines.length;) {
+    let end = start, bytes = 0;
+    while (end < lines.length && (end === start || bytes < FRAME_LINES_BYTES_MAX)) {
+      bytes += lines[end++]!.length;
+    }
+    const body = deflateRawSync(join(lines.slice(start, end)));
+    const length = new Uint8Array(LENGTH_BYTES);
+    new DataView(length.buffer).setUint32(0, body.length);
+    frames.push(length, body);
+    start = end;
+  }
+  return join(frames);
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  let size = 0;
+  for (const part of parts) size += part.length;
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
