@@ -38,8 +38,11 @@ export interface Disk {
   list(): Promise<string[]>;
   /** Opens an existing file for reading, and for appending and truncation where `writable`. */
   open(name: string, writable: boolean): Promise<DiskFile>;
-  /** Creates an empty file for reading and appending; throws `exists` where the name is taken. */
-  create(name: string): Promise<DiskFile>;
+  /**
+   * Creates an empty file for reading and appending; throws `exists` where the name is taken. Synchronous,
+   * as an append that fills a segment goes on in the next one.
+   */
+  create(name: string): DiskFile;
   /** Renames atomically, replacing `to`. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file; no error if it isn't there. */

@@ -1,0 +1,209 @@
+/**
+ * What a directory holds, found without changing it. Headers and the newest segment are read; older
+ * segments only where a neighbour is missing, so that the time does not grow with the backlog.
+ *
+ * | evidence | verdict |
+ * | --- | --- |
+ * | no segment of any epoch | the log is new: a fresh epoch, as no number can be trusted |
+ * | checkpoint missing, damaged, or of an epoch that no segment has | the newest segment's epoch; nothing counts as acked |
+ * | segment of another epoch, file that is not ours | left alone, counted, reported |
+ * | header damaged | base and turn from the file's name, records are still read |
+ * | newest segment ends in something unreadable | torn: cut there |
+ * | a turn is missing between two segments | what the one before doesn't hold is `corrupt` |
+ * | base above prev + 1 | never written: the header's reason |
+ * | first base above high_acked + 1 | `evicted` |
+ * | two segments hold a seq | the later turn's: it was written again after a failed sync |
+ */
+import { Buffer } from "node:buffer";
+import type { Disk } from "../platform/platform.ts";
+import { readCheckpoint } from "./checkpoint.ts";
+import {
+  type Checkpoint,
+  CHECKPOINT_NAME,
+  decodeSegmentHeader,
+  type JumpReason,
+  parseSegmentName,
+  SEGMENT_HEADER_BYTES,
+} from "./format.ts";
+import { GapList, type LossReason } from "./gaps.ts";
+import { SegmentReader } from "./segment.ts";
+
+/** A segment as recovery found it. */
+export interface FoundSegment {
+  readonly name: string;
+  readonly turn: number;
+  readonly base: number;
+  readonly prev: number;
+  readonly reason: JumpReason;
+  /** Last seq that it holds or held; below `base` where it is empty. */
+  end: number;
+  bytes: number;
+  readonly headerDamaged: boolean;
+}
+
+/** The state of a directory. */
+export interface Recovered {
+  /** `undefined` for a directory without segments. */
+  readonly epoch: string | undefined;
+  readonly checkpoint: Checkpoint | undefined;
+  /** In order of creation. */
+  readonly segments: FoundSegment[];
+  /** Last seq that was given out and left a trace. */
+  readonly lastSeq: number;
+  readonly highAcked: number;
+  readonly gaps: GapList;
+  /** Offset behind the newest segment's last whole record. */
+  readonly tailEnd: number;
+  /** Bytes of all files in the directory. */
+  readonly bytes: number;
+  /** Names that are not part of this log. */
+  readonly foreign: string[];
+}
+
+/** Why a jump left a hole, as it is declared. */
+export function lossOf(reason: JumpReason): LossReason {
+  switch (reason) {
+    case "unwritten":
+      return "unwritten";
+    case "unsynced":
+    case "renumbered":
+      return "unsynced";
+    case "none":
+      return "corrupt";
+  }
+}
+
+/** Reads the state of a directory; see the head of the file. Throws only `DiskError`. */
+export async function recover(disk: Disk): Promise<Recovered> {
+  const { all, foreign, bytes } = await readHeaders(disk);
+  let checkpoint = await readCheckpoint(disk);
+  const epochs = new Set(all.map((segment) => segment.epoch));
+  if (checkpoint !== undefined && !epochs.has(checkpoint.epoch)) {
+    const known = all.some((segment) => segment.epoch !== undefined);
+    if (known) checkpoint = undefined;
+  }
+  const newest = all.findLast((segment) => segment.epoch !== undefined);
+  const epoch = all.length === 0 ? undefined : checkpoint?.epoch ?? newest?.epoch;
+  const segments: FoundSegment[] = [];
+  for (const { epoch: own, ...segment } of all) {
+    if (own === undefined || own === epoch) segments.push(segment);
+    else foreign.push(segment.name);
+  }
+  const highAcked = checkpoint?.highAcked ?? 0;
+  if (epoch === undefined || segments.length === 0) {
+    const gaps = new GapList();
+    return {
+      epoch: undefined,
+      checkpoint,
+      segments: [],
+      lastSeq: 0,
+      highAcked: 0,
+      gaps,
+      tailEnd: 0,
+      bytes,
+      foreign: [...foreign, ...segments.map((segment) => segment.name)],
+    };
+  }
+  const tailEnd = await findEnds(disk, segments);
+  const gaps = findGaps(segments, highAcked);
+  const lastSeq = Math.max(
+    ...segments.map((segment) => Math.max(segment.end, segment.prev)),
+    // A checkpoint above everything found: the segments that held it were lost.
+    highAcked,
+  );
+  const held = segments.reduce((last, segment) => Math.max(last, segment.end), 0);
+  if (lastSeq > Math.max(held, highAcked)) {
+    gaps.add(Math.max(held, highAcked) + 1, lastSeq, lossOf(segments.at(-1)!.reason));
+  }
+  return { epoch, checkpoint, segments, lastSeq, highAcked, gaps, tailEnd, bytes, foreign };
+}
+
+async function readHeaders(disk: Disk): Promise<{
+  all: (FoundSegment & { epoch: string | undefined })[];
+  foreign: string[];
+  bytes: number;
+}> {
+  const all: (FoundSegment & { epoch: string | undefined })[] = [];
+  const foreign: string[] = [];
+  let bytes = 0;
+  for (const name of await disk.list()) {
+    const file = await disk.open(name, false);
+    try {
+      bytes += file.size;
+      const parsed = parseSegmentName(name);
+      if (parsed === undefined) {
+        if (name !== CHECKPOINT_NAME) foreign.push(name);
+        continue;
+      }
+      const head = new Uint8Array(SEGMENT_HEADER_BYTES);
+      const count = await file.readAt(0, head);
+      const header = decodeSegmentHeader(head.subarray(0, count));
+      const trusted = header !== undefined && header.base === parsed.base;
+      all.push({
+        name,
+        turn: parsed.turn,
+        base: parsed.base,
+        prev: trusted ? header.prev : parsed.base - 1,
+        reason: trusted ? header.reason : "none",
+        epoch: trusted ? header.epoch : undefined,
+        end: parsed.base - 1,
+        bytes: file.size,
+        headerDamaged: !trusted,
+      });
+    } finally {
+      file.close();
+    }
+  }
+  all.sort((a, b) => a.turn - b.turn);
+  return { all, foreign, bytes };
+}
+
+/** Sets each segment's end; returns where the newest one's whole records end. */
+async function findEnds(disk: Disk, segments: FoundSegment[]): Promise<number> {
+  let tailEnd = 0;
+  for (const [index, segment] of segments.entries()) {
+    const next = segments[index + 1];
+    const inOrder = next !== undefined && next.turn === segment.turn + 1 && !next.headerDamaged;
+    if (inOrder && next.prev >= segment.base - 1) {
+      segment.end = next.prev;
+      continue;
+    }
+    const file = await disk.open(segment.name, false);
+    try {
+      const reader = new SegmentReader(file, segment.base);
+      for (let record = await reader.next(); record; record = await reader.next()) {
+        segment.end = record.seq;
+      }
+      tailEnd = reader.goodEnd;
+    } finally {
+      file.close();
+    }
+  }
+  let rewrittenFrom = Infinity;
+  for (const segment of segments.toReversed()) {
+    segment.end = Math.min(segment.end, rewrittenFrom - 1);
+    rewrittenFrom = Math.min(rewrittenFrom, segment.base);
+  }
+  return tailEnd;
+}
+
+/** Holes between the segments, above `highAcked`. */
+function findGaps(segments: readonly FoundSegment[], highAcked: number): GapList {
+  const gaps = new GapList();
+  let held = highAcked;
+  for (const [index, segment] of segments.entries()) {
+    const hole = held + 1;
+    if (segment.base > hole) {
+      const before: LossReason = index === 0 ? "evicted" : "corrupt";
+      gaps.add(hole, Math.min(segment.prev, segment.base - 1), before);
+      gaps.add(Math.max(hole, segment.prev + 1), segment.base - 1, lossOf(segment.reason));
+    }
+    held = Math.max(held, segment.end);
+  }
+  return gaps;
+}
+
+/** A fresh epoch from 8 random bytes. */
+export function newEpoch(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
