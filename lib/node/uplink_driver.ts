@@ -25,6 +25,7 @@ import { Wakeup } from "./wakeup.ts";
 /** What the driver needs of the log, beside what the state machine reads. */
 export interface DriverLog extends UplinkLog {
   ack(highAcked: number): void;
+  rewind(highAcked: number): void;
   recent(seq: number): Uint8Array | undefined;
   read(fromSeq: number, limit: { records: number; bytes: number }): Promise<StoredRecord[]>;
   renumber(maxSeq: number): Promise<void>;
@@ -314,7 +315,7 @@ class Session {
       const effect = this.#uplink.receive(message, this.#o.clock.monotonicMs());
       if (effect.kind === "open" && message.type === "welcome") {
         await this.#open(effect, message.host_id);
-      } else await this.#perform(effect);
+      } else this.#perform(effect);
       if (this.#end !== undefined) return;
     }
     if (decoded.bad !== undefined) this.#refuse(decoded.bad.code, decoded.bad.message);
@@ -335,7 +336,8 @@ class Session {
       });
       await wal.renumber(effect.renumberAbove);
     }
-    wal.ack(Math.min(effect.highAcked, wal.nextSeq - 1));
+    if (effect.highAcked < wal.highAcked) wal.rewind(effect.highAcked);
+    else wal.ack(effect.highAcked);
     this.#encoding = effect.encoding;
     this.#uplink.start(this.#o.clock.monotonicMs());
     this.#o.onOpen(effect.encoding, hostId);
@@ -343,7 +345,7 @@ class Session {
     await this.#take(this.#decoder.use(effect.encoding));
   }
 
-  async #perform(effect: UplinkEffect): Promise<void> {
+  #perform(effect: UplinkEffect): void {
     switch (effect.kind) {
       case "acked":
         this.#o.wal.ack(effect.highAcked);
@@ -367,7 +369,7 @@ class Session {
     const { clock } = this.#o;
     while (this.#end === undefined) {
       await this.#watchWake.wait(clock, this.#uplink.silentAtMs);
-      await this.#perform(this.#uplink.checkSilence(clock.monotonicMs()));
+      this.#perform(this.#uplink.checkSilence(clock.monotonicMs()));
     }
   }
 

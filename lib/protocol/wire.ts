@@ -4,13 +4,16 @@
  *
  * ```
  * ndjson    line "\n" line "\n" …
- * deflate   ┌──────────────────┬──────────────────────────────────────────┐
- *           │ length: u32 BE   │ raw deflate (RFC 1951) of whole lines    │ …
- *           └──────────────────┴──────────────────────────────────────────┘
+ * deflate   ┌────────────────┬─────────────────┬───────────────────────────────────────┐
+ *           │ length: u32 BE │ CRC-32: u32 BE  │ raw deflate (RFC 1951) of whole lines │ …
+ *           └────────────────┴─────────────────┴───────────────────────────────────────┘
  * ```
+ * `length` and the checksum are those of the compressed part. Raw deflate has no checksum of its own, so a
+ * flipped bit could otherwise inflate to other lines that are valid too.
  * Pure: bytes in, lines out, and back. Limits hold before anything is kept or inflated.
  */
-import { deflateRawSync, inflateRawSync } from "node:zlib";
+import { Buffer } from "node:buffer";
+import { crc32, deflateRawSync, inflateRawSync } from "node:zlib";
 import { FRAME_BYTES_MAX, FRAME_LINES_BYTES_MAX, LINE_BYTES_MAX } from "../limits.ts";
 import type { Encoding } from "./message.ts";
 
@@ -27,7 +30,7 @@ export interface Decoded {
 }
 
 const NEWLINE = 0x0a;
-const LENGTH_BYTES = 4;
+const FRAME_HEADER_BYTES = 8;
 const empty = new Uint8Array(0);
 const encoder = new TextEncoder();
 
@@ -127,20 +130,32 @@ export class WireDecoder {
     this.#bytes = concat(this.#bytes, chunk);
     const lines: string[] = [];
     for (;;) {
-      if (this.#bytes.length < LENGTH_BYTES) return { lines };
-      const { buffer, byteOffset } = this.#bytes;
-      const length = new DataView(buffer, byteOffset).getUint32(0);
+      if (this.#bytes.length < FRAME_HEADER_BYTES) return { lines };
+      const header = new DataView(this.#bytes.buffer, this.#bytes.byteOffset);
+      const length = header.getUint32(0);
       if (length === 0 || length > FRAME_BYTES_MAX) {
         const message = `frame of ${length} bytes, allowed are 1 to ${FRAME_BYTES_MAX}`;
         return { lines, bad: { code: length === 0 ? "bad_message" : "too_long", message } };
       }
-      if (this.#bytes.length < LENGTH_BYTES + length) return { lines };
-      const frame = inflateLines(this.#bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
-      this.#bytes = this.#bytes.slice(LENGTH_BYTES + length);
+      const end = FRAME_HEADER_BYTES + length;
+      if (this.#bytes.length < end) return { lines };
+      const body = this.#bytes.subarray(FRAME_HEADER_BYTES, end);
+      if (checksum(body) !== header.getUint32(4)) {
+        return {
+          lines,
+          bad: { code: "bad_message", message: "frame does not match its checksum" },
+        };
+      }
+      const frame = inflateLines(body);
+      this.#bytes = this.#bytes.slice(end);
       for (const line of frame.lines) lines.push(line);
       if (frame.bad !== undefined) return { lines, bad: frame.bad };
     }
   }
+}
+
+function checksum(body: Uint8Array): number {
+  return crc32(Buffer.from(body.buffer, body.byteOffset, body.length));
 }
 
 /** The lines inside the body of a frame. */
@@ -178,9 +193,10 @@ export function encodeLines(encoding: Encoding, lines: readonly Uint8Array[]): U
       bytes += lines[end++]!.length;
     }
     const body = deflateRawSync(join(lines.slice(start, end)));
-    const length = new Uint8Array(LENGTH_BYTES);
-    new DataView(length.buffer).setUint32(0, body.length);
-    frames.push(length, body);
+    const header = new Uint8Array(FRAME_HEADER_BYTES);
+    new DataView(header.buffer).setUint32(0, body.length);
+    new DataView(header.buffer).setUint32(4, checksum(body));
+    frames.push(header, body);
     start = end;
   }
   return join(frames);

@@ -1,0 +1,52 @@
+/**
+ * What configuration each node should have: one for all, and one for single nodes; of the two the newer one
+ * counts. Versions only go up, over all targets together, so that a node can compare any two. Durable before
+ * it is told to anyone.
+ */
+import type { ConfigRow, Store } from "../platform/store.ts";
+import type { VersionedConfig } from "../protocol/message.ts";
+
+/** The target that means every node. */
+export const ALL_NODES = "*";
+
+/** See the head of the file. */
+export class ConfigAuthority {
+  #store: Store;
+  #byTarget = new Map<string, ConfigRow>();
+  #version: number;
+  #writing: Promise<unknown> = Promise.resolve();
+
+  constructor(store: Store) {
+    this.#store = store;
+    for (const row of store.state.configs) this.#byTarget.set(row.target, row);
+    this.#version = Math.max(0, ...store.state.configs.map((row) => row.cfg_version));
+  }
+
+  /** A node reports a version: the next one given out will be above it. */
+  noteVersion(version: number): void {
+    this.#version = Math.max(this.#version, version);
+  }
+
+  /** The configuration that `nodeId` should have, if there is one. */
+  desired(nodeId: string): VersionedConfig | undefined {
+    const own = this.#byTarget.get(nodeId);
+    const all = this.#byTarget.get(ALL_NODES);
+    const row = own === undefined || (all !== undefined && all.cfg_version > own.cfg_version)
+      ? all
+      : own;
+    return row && { cfg_version: row.cfg_version, config: { ...row.config } };
+  }
+
+  /** Sets the configuration of a node or of all; durable when it resolves with its version. */
+  set(target: string, config: Record<string, unknown>, atWallMs: number): Promise<ConfigRow> {
+    const write = async () => {
+      const row = { target, cfg_version: ++this.#version, config, at_wall_ms: atWallMs };
+      await this.#store.putConfig(row);
+      this.#byTarget.set(target, row);
+      return row;
+    };
+    const result = this.#writing.then(write);
+    this.#writing = result.catch(() => {});
+    return result;
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * How much each node may have in flight. Nodes that replay share a total fairly, so that ten thousand of
+ * them coming back together don't fall over one host; a node that is up to date needs little and gets it.
+ * Pure.
+ */
+import type { Credit } from "../protocol/message.ts";
+
+/** Least that a node gets: enough to go on at 10 Hz over a slow link. */
+const BYTES_MIN = 65_536;
+/** Most that a node gets: more fills memory and makes nothing faster. */
+const BYTES_MAX = 8 * 1024 * 1024;
+/** Records are counted with this size, so that small ones don't take more than their share of work. */
+const BYTES_PER_RECORD = 256;
+
+/** The credit of a node while `replaying` nodes share `bytesTotal`. */
+export function creditFor(bytesTotal: number, replaying: number): Credit {
+  const share = Math.floor(bytesTotal / Math.max(1, replaying));
+  const bytes = Math.min(BYTES_MAX, Math.max(BYTES_MIN, share));
+  return { bytes, records: Math.floor(bytes / BYTES_PER_RECORD) };
+}
+
+/** Whether a change is worth telling. */
+export function differsMuch(a: Credit, b: Credit): boolean {
+  return a.bytes > 1.25 * b.bytes || b.bytes > 1.25 * a.bytes;
+}

@@ -1,0 +1,42 @@
+/** The tables of the SQLite store. Plain SQL answers what an operator asks; see `docs/operations.md`. */
+
+/** Version in `user_version`. */
+export const SCHEMA_VERSION = 1;
+
+/** Creates everything in an empty database. */
+export const SCHEMA = `
+CREATE TABLE host (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+-- One row a record; rowid order is the order of arrival, which retention uses.
+CREATE TABLE records (
+  node_id TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
+  ts_wall_ms REAL NOT NULL, ts_mono_ms REAL NOT NULL, received_wall_ms REAL NOT NULL,
+  is_anomaly INTEGER NOT NULL, score REAL NOT NULL, payload TEXT NOT NULL,
+  PRIMARY KEY (node_id, epoch, seq)
+) STRICT;
+CREATE INDEX records_anomalies ON records (node_id, ts_wall_ms) WHERE is_anomaly = 1;
+-- Ranges that are lost for good, without what arrived all the same.
+CREATE TABLE gaps (
+  node_id TEXT NOT NULL, epoch TEXT NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,
+  reason TEXT NOT NULL, declared_wall_ms REAL NOT NULL,
+  PRIMARY KEY (node_id, epoch, from_seq)
+) STRICT;
+-- Up to high_acked, and in ranges (JSON), all is durable or a gap.
+CREATE TABLE epochs (
+  node_id TEXT NOT NULL, epoch TEXT NOT NULL, high_acked INTEGER NOT NULL, max_seq INTEGER NOT NULL,
+  ranges TEXT NOT NULL, first_wall_ms REAL NOT NULL, last_wall_ms REAL NOT NULL,
+  PRIMARY KEY (node_id, epoch)
+) STRICT;
+CREATE TABLE nodes (node_id TEXT PRIMARY KEY, known TEXT NOT NULL) STRICT;
+CREATE TABLE configs (
+  target TEXT PRIMARY KEY, cfg_version INTEGER NOT NULL, config TEXT NOT NULL, at_wall_ms REAL NOT NULL
+) STRICT;
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY, at_wall_ms REAL NOT NULL, node_id TEXT NOT NULL, kind TEXT NOT NULL,
+  detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_by_node ON events (node_id, id);
+CREATE VIEW anomalies AS
+  SELECT node_id, epoch, seq, ts_wall_ms, score, json_extract(payload, '$.anomaly.metrics') AS metrics
+  FROM records WHERE is_anomaly = 1;
+PRAGMA user_version = ${SCHEMA_VERSION};
+`;
