@@ -17,6 +17,7 @@ import {
   type ValuesOf,
 } from "../config/setting.ts";
 import { VERSION } from "../version.ts";
+import { fail, print } from "./output.ts";
 
 /** Exit status of a command line or a settings file that can't be used. */
 export const EXIT_USAGE = 2;
@@ -26,25 +27,6 @@ export interface Program<T extends SettingTable> {
   readonly name: string;
   readonly usage: string;
   readonly table: T;
-}
-
-/** Prints to standard output; a reader that has gone away is not an error. */
-export function print(text: string): void {
-  try {
-    Deno.stdout.writeSync(new TextEncoder().encode(text + "\n"));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-  }
-}
-
-/** Prints one line to standard error and ends the process. */
-export function fail(program: string, message: string, status: number = 1): never {
-  try {
-    Deno.stderr.writeSync(new TextEncoder().encode(`${program}: ${message}\n`));
-  } catch {
-    // Nobody listens; the exit status still tells.
-  }
-  Deno.exit(status);
 }
 
 /** Reads the command line; answers `--help` and `--version` itself. */

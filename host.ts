@@ -1,0 +1,132 @@
+/** The host: reads the command line, wires the real world to it, runs until told to stop. */
+import { getLogger } from "@logtape/logtape";
+import { fileOrExit, type Program, readCommandLine, settingsOrExit } from "./lib/cli/settings.ts";
+import { fail, writeLog } from "./lib/cli/output.ts";
+import { stopSignal } from "./lib/cli/stop.ts";
+import { HOST_SETTINGS, type HostSettings } from "./lib/config/host_settings.ts";
+import { type FaultSpec, parseFault } from "./lib/host/faults.ts";
+import { Host } from "./lib/host/host.ts";
+import { configureLog } from "./lib/log.ts";
+import { isLoopback, parseAddress } from "./lib/platform/address.ts";
+import { denoClock, denoRandom } from "./lib/platform/deno_clock.ts";
+import { lockDirectory } from "./lib/platform/deno_disk.ts";
+import { serve } from "./lib/platform/deno_http.ts";
+import { denoTransport } from "./lib/platform/deno_transport.ts";
+import { seededRandom } from "./lib/platform/seeded_random.ts";
+import { openSqliteStore } from "./lib/platform/sqlite_store.ts";
+import type { Store } from "./lib/platform/store.ts";
+import { VERSION } from "./lib/version.ts";
+import { createHostApp } from "./lib/web/host_app.ts";
+
+const PROGRAM: Program<typeof HOST_SETTINGS> = {
+  name: "host",
+  usage: "host: stores the telemetry of Holdfast nodes and acknowledges what is durable.\n\n" +
+    "Usage: host [--listen 127.0.0.1:7400] [--http 127.0.0.1:7480] [--data ./host-data] [...]",
+  table: HOST_SETTINGS,
+};
+
+/** Checks that go beyond one setting; what is wrong ends the process with one line. */
+function checkTogether(settings: HostSettings): FaultSpec[] {
+  if (settings.fault.length > 0 && !settings.allow_faults) {
+    fail("host", "--fault needs --allow-faults", 2);
+  }
+  if (settings.http !== "off") {
+    const { host } = parseAddress(settings.http);
+    if (!isLoopback(host) && settings.http_token === "") {
+      fail(
+        "host",
+        `http on ${settings.http} can be reached from outside: set http_token (HOLDFAST_HTTP_TOKEN), or listen on loopback`,
+        2,
+      );
+    }
+  }
+  try {
+    return settings.fault.map(parseFault);
+  } catch (error) {
+    fail("host", `--fault ${(error as Error).message}`, 2);
+  }
+}
+
+async function openStore(settings: HostSettings): Promise<Store> {
+  try {
+    await Deno.mkdir(settings.data, { recursive: true });
+    if (await lockDirectory(settings.data) === undefined) {
+      fail("host", `another host runs on ${settings.data}: stop it or choose another --data`);
+    }
+    const hostId = crypto.randomUUID();
+    if (settings.store === "sqlite") return await openSqliteStore(settings.data, hostId);
+    const { openNdjsonStore } = await import("./lib/platform/ndjson_store.ts");
+    return await openNdjsonStore(settings.data, hostId);
+  } catch (error) {
+    fail("host", error instanceof Error ? error.message : String(error));
+  }
+}
+
+function transportOf(settings: HostSettings): ReturnType<typeof denoTransport> {
+  const ca = fileOrExit("host", "tls_ca", settings.tls_ca);
+  const cert = fileOrExit("host", "tls_cert", settings.tls_cert);
+  const key = fileOrExit("host", "tls_key", settings.tls_key);
+  if (ca === undefined && cert === undefined && key === undefined) return denoTransport();
+  if (ca === undefined || cert === undefined || key === undefined) {
+    fail("host", "TLS needs all of tls_ca, tls_cert and tls_key", 2);
+  }
+  return denoTransport({ ca, cert, key });
+}
+
+async function main(): Promise<void> {
+  const line = readCommandLine(PROGRAM, Deno.args);
+  const settings = settingsOrExit(PROGRAM, line);
+  if (line.positionals.length > 0) fail("host", `unexpected "${line.positionals[0]}"`, 2);
+  const faults = checkTogether(settings);
+  await configureLog(settings.log_level, settings.log_format, writeLog);
+  const log = getLogger(["holdfast", "host"]);
+  const stop = stopSignal();
+  const store = await openStore(settings);
+  let host: Host;
+  let web: { address: string; close(): Promise<void> } | undefined;
+  try {
+    host = await Host.start({
+      store,
+      clock: denoClock,
+      random: settings.allow_faults ? seededRandom(settings.fault_seed) : denoRandom,
+      transport: transportOf(settings),
+      listen: settings.listen,
+      version: VERSION,
+      connectionsMax: settings.connections_max,
+      nodesMax: settings.nodes_max,
+      handshakeTimeoutMs: settings.handshake_timeout_ms,
+      heartbeatMs: settings.heartbeat_ms,
+      broadcastMs: settings.broadcast_ms,
+      unprocessedBytesMax: settings.unprocessed_bytes_max,
+      inflightBytesTotal: settings.inflight_bytes_total,
+      commitIntervalMs: settings.commit_interval_ms,
+      commitRecordsMax: settings.commit_records_max,
+      retentionAgeMs: settings.retention_age_s * 1_000,
+      retentionBytes: settings.retention_bytes,
+      allowFaults: settings.allow_faults,
+      faults,
+    });
+    log.info("host {version} listening for nodes on {address}", {
+      version: VERSION,
+      address: host.address,
+    });
+    if (settings.http !== "off") {
+      const app = createHostApp(host, {
+        clock: denoClock,
+        token: settings.http_token,
+        metricsPerNode: settings.metrics_per_node,
+      });
+      web = serve(settings.http, app.fetch);
+      log.info("status on http://{address}/status", { address: web.address });
+    }
+  } catch (error) {
+    fail("host", error instanceof Error ? error.message : String(error));
+  }
+  log.info("{signal}: stopping", { signal: await stop });
+  await web?.close();
+  await host.stop();
+  log.info("stopped, everything received is committed");
+  Deno.exit(0);
+}
+
+await main();
