@@ -31,6 +31,18 @@ export async function openDisk(path: string): Promise<Disk> {
   return new DenoDisk(path);
 }
 
+/** Name of the log's directory in a node's data directory. */
+export const WAL_DIRECTORY = "wal";
+
+/** Opens the log's directory for looking into it: `path`, or the one in it. Rejects with one line. */
+export async function openDiskForReading(path: string): Promise<Disk> {
+  for (const directory of [`${path}/${WAL_DIRECTORY}`, path]) {
+    const found = await Deno.stat(directory).catch(() => undefined);
+    if (found?.isDirectory) return new DenoDisk(directory);
+  }
+  throw new Error(`there is no directory ${path}`);
+}
+
 class DenoDisk implements Disk {
   #path: string;
 

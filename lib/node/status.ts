@@ -1,0 +1,49 @@
+/** The node's state at a glance, as `/status` shows it: the first lines answer 'is my data safe?'. */
+import type { LostRange } from "../wal/wal.ts";
+import type { LinkStatus } from "./uplink_driver.ts";
+
+/** See the head of the file. Times by the node's clock. */
+export interface NodeStatus {
+  /** Whether everything sampled is on disk here or at the host. */
+  safe: boolean;
+  /** Why not, or what to look at; empty when all is well. */
+  attention: string[];
+  link: LinkStatus;
+  /** Records that the host has not acknowledged. */
+  backlog: number;
+  /** Age of the oldest of them; 0 where there is none. */
+  oldest_unacked_ms: number;
+  /** Everything sampled up to then survives a power cut of this device. */
+  durable_until_wall_ms: number;
+  wal: {
+    bytes: number;
+    bytes_max: number;
+    writable: boolean;
+    error: string | undefined;
+    /** At the growth of the last minutes; absent where it doesn't grow. */
+    seconds_until_full: number | undefined;
+    written_bytes: number;
+    written_bytes_per_day: number;
+  };
+  degraded: boolean;
+  /** Samples that one record stands for at present. */
+  downsample_n: number;
+  /** Lost for good and not acknowledged yet. */
+  gaps: readonly LostRange[];
+  cfg_version: number;
+  samples: number;
+  missed_ticks: number;
+  anomalies: number;
+  metrics: Record<string, { value: number; z?: number; mean?: number; std?: number }>;
+  diagnostics: Record<string, unknown>;
+  node_id: string;
+  epoch: string;
+  boot_id: string;
+  next_seq: number;
+  high_acked: number;
+  version: string;
+  uptime_s: number;
+  now_wall_ms: number;
+  wal_stats: Readonly<Record<string, number>>;
+  config: Readonly<Record<string, unknown>>;
+}

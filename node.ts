@@ -1,0 +1,145 @@
+/** The node: reads the command line, wires the real world to it, runs until told to stop. */
+import { getLogger } from "@logtape/logtape";
+import { backtestCommand } from "./lib/cli/backtest.ts";
+import { fail, writeLog } from "./lib/cli/output.ts";
+import {
+  fileOrExit,
+  type Program,
+  readCommandLine,
+  readSettings,
+  settingsOrExit,
+} from "./lib/cli/settings.ts";
+import { stopSignal } from "./lib/cli/stop.ts";
+import { walCommand } from "./lib/cli/wal.ts";
+import { NODE_SETTINGS, type NodeSettings } from "./lib/config/node_settings.ts";
+import { problemText } from "./lib/config/setting.ts";
+import { configureLog } from "./lib/log.ts";
+import { Node } from "./lib/node/node.ts";
+import { denoClock, denoRandom } from "./lib/platform/deno_clock.ts";
+import { lockDirectory, openDisk, WAL_DIRECTORY } from "./lib/platform/deno_disk.ts";
+import { serve } from "./lib/platform/deno_http.ts";
+import { denoSensorRuntime } from "./lib/platform/deno_sensors.ts";
+import { denoTransport } from "./lib/platform/deno_transport.ts";
+import { brokenDisk, type Disk, DiskError } from "./lib/platform/platform.ts";
+import { VERSION } from "./lib/version.ts";
+import { createNodeApp } from "./lib/web/node_app.ts";
+
+const PROGRAM: Program<typeof NODE_SETTINGS> = {
+  name: "node",
+  usage: "node: samples sensors and keeps every record until a Holdfast host has it.\n\n" +
+    "Usage: node [run] [--id pump-7] [--host 10.0.0.5:7400] [--data DIR] [--sensor KIND ...] [...]\n" +
+    "       node wal ls|verify|export DIR    looks into a log, see node wal --help\n" +
+    "       node backtest < in.csv           tries a detector, see node backtest --help",
+  table: NODE_SETTINGS,
+};
+
+/** A directory, or a stand-in that fails at every use: no state of a disk keeps the node from starting. */
+async function diskOrBroken(path: string): Promise<Disk> {
+  try {
+    return await openDisk(path);
+  } catch (error) {
+    return brokenDisk(error instanceof DiskError ? error : new DiskError("io", String(error)));
+  }
+}
+
+async function lockOrExit(data: string): Promise<void> {
+  try {
+    if (await lockDirectory(data) !== undefined) return;
+  } catch {
+    return; // Nothing can be written there, so nobody else can do harm either.
+  }
+  fail("node", `another node runs on ${data}: stop it or choose another --data`);
+}
+
+function osBootId(): string {
+  try {
+    return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
+  } catch {
+    return crypto.randomUUID(); // Unknown counts as another boot, which is the safe side.
+  }
+}
+
+function nodeIdOf(settings: NodeSettings): string {
+  if (settings.id !== "") return settings.id;
+  const name = Deno.hostname().replaceAll(/[^A-Za-z0-9._-]/g, "-").replace(/^[^A-Za-z0-9]+/, "");
+  if (name === "") fail("node", "this machine has no usable host name: give --id", 2);
+  return name.slice(0, 64);
+}
+
+function transportOf(settings: NodeSettings): ReturnType<typeof denoTransport> {
+  const ca = fileOrExit("node", "tls_ca", settings.tls_ca);
+  const cert = fileOrExit("node", "tls_cert", settings.tls_cert);
+  const key = fileOrExit("node", "tls_key", settings.tls_key);
+  if (ca === undefined) {
+    if (cert === undefined && key === undefined) return denoTransport();
+    fail("node", "TLS needs tls_ca, the authority that signed the host's certificate", 2);
+  }
+  if ((cert === undefined) !== (key === undefined)) {
+    fail("node", "tls_cert and tls_key go together", 2);
+  }
+  return denoTransport(cert === undefined || key === undefined ? { ca } : { ca, cert, key });
+}
+
+async function run(args: readonly string[]): Promise<void> {
+  const line = readCommandLine(PROGRAM, args);
+  const settings = settingsOrExit(PROGRAM, line);
+  if (line.positionals.length > 0) fail("node", `unexpected "${line.positionals[0]}"`, 2);
+  await configureLog(settings.log_level, settings.log_format, writeLog);
+  const log = getLogger(["holdfast", "node"]);
+  const stop = stopSignal();
+  const configDisk = await diskOrBroken(settings.data);
+  await lockOrExit(settings.data);
+  let node: Node;
+  let web: { address: string; close(): Promise<void> } | undefined;
+  try {
+    node = await Node.start({
+      settings,
+      nodeId: nodeIdOf(settings),
+      version: VERSION,
+      walDisk: await diskOrBroken(`${settings.data}/${WAL_DIRECTORY}`),
+      configDisk,
+      clock: denoClock,
+      random: denoRandom,
+      transport: transportOf(settings),
+      sensors: denoSensorRuntime,
+      bootId: crypto.randomUUID(),
+      osBootId: osBootId(),
+    });
+    if (settings.http !== "off") {
+      const app = createNodeApp({
+        status: () => node.status(),
+        health: () => node.health(),
+        memoryBytes: () => Deno.memoryUsage().rss,
+      });
+      web = serve(settings.http, app.fetch);
+      log.info("status on http://{address}/status", { address: web.address });
+    }
+  } catch (error) {
+    fail("node", error instanceof Error ? error.message : String(error));
+  }
+  Deno.addSignalListener("SIGHUP", async () => {
+    const read = readSettings(PROGRAM, line);
+    try {
+      if (!read.ok) throw new Error(read.problems.map(problemText).join("; "));
+      await node.reload(read.values);
+      log.info("SIGHUP: settings read again");
+    } catch (error) {
+      log.error("SIGHUP: settings unchanged: {reason}", { reason: (error as Error).message });
+    }
+  });
+  log.info("{signal}: stopping", { signal: await stop });
+  await node.stop(settings.stop_grace_ms);
+  await web?.close();
+  Deno.exit(0);
+}
+
+switch (Deno.args[0]) {
+  case "wal":
+    Deno.exit(await walCommand(Deno.args.slice(1)));
+    break;
+  case "backtest":
+    Deno.exit(await backtestCommand(Deno.args.slice(1)));
+    break;
+  default:
+    await run(Deno.args[0] === "run" ? Deno.args.slice(1) : Deno.args);
+}
