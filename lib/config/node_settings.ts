@@ -49,6 +49,16 @@ export const NODE_SETTINGS = {
     help:
       "How long fresh records may wait to be sent together. Anomalous records never wait. Longer costs fewer bytes.",
   },
+  reconnect_ms_max: {
+    kind: "integer",
+    group: "Identity and link",
+    default: 30_000,
+    min: 100,
+    max: 3_600_000,
+    unit: "ms",
+    help:
+      "Longest wait between two attempts to connect. Waits start below 0.5 s, double at each failure and are drawn at random, so that a fleet doesn't come back at once.",
+  },
   tls_ca: {
     kind: "text",
     group: "Identity and link",

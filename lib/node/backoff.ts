@@ -6,21 +6,22 @@ import type { Random } from "../platform/platform.ts";
 
 /** The first wait is at most this. */
 const FIRST_MS = 500;
-/** No wait is longer than this. */
-const LONGEST_MS = 30_000;
 
 /** Counts failures and names the next wait. */
 export class Backoff {
   #random: Random;
+  #longestMs: number;
   #failures = 0;
 
-  constructor(random: Random) {
+  /** No wait is longer than `longestMs`. */
+  constructor(random: Random, longestMs: number) {
     this.#random = random;
+    this.#longestMs = longestMs;
   }
 
-  /** The wait before the next attempt, from 0 to 0.5 s doubled at each failure and capped at 30 s. */
+  /** The wait before the next attempt, from 0 to 0.5 s doubled at each failure, within the longest. */
   next(): number {
-    const ceiling = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(this.#failures, 16));
+    const ceiling = Math.min(this.#longestMs, FIRST_MS * 2 ** Math.min(this.#failures, 16));
     this.#failures++;
     return this.#random.below(ceiling + 1);
   }

@@ -112,6 +112,7 @@ export class Node {
       version: options.version,
       encodings: encodingsOf(settings.encoding),
       sendIntervalMs: () => this.#settings.send_interval_ms,
+      reconnectMsMax: settings.reconnect_ms_max,
       cfgVersion: () => this.#config.version,
       heartbeat: () => ({
         next_seq: wal.nextSeq,

@@ -44,6 +44,8 @@ export interface UplinkDriverOptions {
   readonly version: string;
   readonly encodings: readonly Encoding[];
   readonly sendIntervalMs: () => number;
+  /** Longest wait between two attempts to connect. */
+  readonly reconnectMsMax: number;
   readonly cfgVersion: () => number;
   /** The state that a heartbeat reports. */
   readonly heartbeat: () => Omit<Heartbeat, "type" | "final" | "ts_wall_ms" | "ts_mono_ms">;
@@ -74,6 +76,8 @@ export interface LinkStatus {
 const LASTED_MS = 10_000;
 /** Longest wait for a connection. */
 const CONNECT_MS = 10_000;
+/** Longest wait between two attempts to connect while the node stops. */
+const DRAIN_RETRY_MS = 200;
 /** Wait when the log has records to send but none could be read just now. */
 const READ_RETRY_MS = 250;
 
@@ -109,7 +113,7 @@ export class UplinkDriver {
   /** Connects and sends until `signal` aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, hosts } = this.#o;
-    const backoff = new Backoff(this.#o.random);
+    const backoff = new Backoff(this.#o.random, this.#o.reconnectMsMax);
     const stop = () => {
       this.#session?.close();
       this.#wakeup.wake();
@@ -121,8 +125,10 @@ export class UplinkDriver {
       if (signal.aborted) break;
       if (clock.monotonicMs() - startedMs >= LASTED_MS) backoff.reset();
       this.#setState("waiting");
-      const resumeMs = clock.monotonicMs() + Math.max(backoff.next(), retryAfterMs);
+      let resumeMs = clock.monotonicMs() + Math.max(backoff.next(), retryAfterMs);
       while (!signal.aborted && clock.monotonicMs() < resumeMs) {
+        // A node that stops has little time left: it tries again soon.
+        if (this.#draining) resumeMs = Math.min(resumeMs, clock.monotonicMs() + DRAIN_RETRY_MS);
         await this.#wakeup.wait(clock, resumeMs);
       }
     }
@@ -139,6 +145,7 @@ export class UplinkDriver {
   async drain(deadlineMs: number): Promise<boolean> {
     const { clock } = this.#o;
     this.#draining = true;
+    this.#wakeup.wake();
     while (!this.#session?.drained && clock.monotonicMs() < deadlineMs) {
       this.#session?.wake();
       await clock.sleepUntil(Math.min(deadlineMs, clock.monotonicMs() + 20));

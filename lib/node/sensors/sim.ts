@@ -10,6 +10,8 @@ export const SIM_OPTIONS = {
   seed: 1,
   /** Mean time between spikes in seconds; 0 for none. */
   spike_every_s: 30,
+  /** Nothing is injected that soon after the start, so that a detector has learned what is normal. */
+  quiet_s: 15,
   /** Size of a spike in standard deviations of the noise. */
   spike_sigma: 15,
   /** Probability that a value is missing. */
@@ -111,7 +113,8 @@ export class SimSensor implements Sensor {
 
   #happens(stepMs: number, everySeconds: number): boolean {
     const roll = this.#random.below(PARTS);
-    return everySeconds > 0 && roll < (stepMs / (everySeconds * 1_000)) * PARTS;
+    const isQuiet = this.#lastMs! - this.#startMs! < this.#options.quiet_s * 1_000;
+    return !isQuiet && everySeconds > 0 && roll < (stepMs / (everySeconds * 1_000)) * PARTS;
   }
 
   /** A standard normal number: the sum of twelve uniform ones, by the central limit theorem. */
