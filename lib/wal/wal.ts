@@ -92,6 +92,8 @@ export class Wal {
   #nextSeq: number;
   #runFirstSeq: number;
   #highAcked: number;
+  /** The highest that `#highAcked` ever was. */
+  #everAcked: number;
   #writtenSeq: number;
   #syncedSeq: number;
   /** Bytes of files in the directory that are not live segments. */
@@ -125,7 +127,7 @@ export class Wal {
     this.#gaps = found?.gaps ?? new GapList();
     this.#segments = found?.segments ?? [];
     this.#turn = Math.max(0, ...this.#segments.map((segment) => segment.turn));
-    this.#highAcked = found?.highAcked ?? 0;
+    this.#highAcked = this.#everAcked = found?.highAcked ?? 0;
     this.#nextSeq = last + 1;
     this.#runFirstSeq = last + 1;
     this.#writtenSeq = last;
@@ -306,6 +308,7 @@ export class Wal {
   ack(highAcked: number): void {
     if (highAcked <= this.#highAcked) return;
     this.#highAcked = Math.min(highAcked, this.#nextSeq - 1);
+    this.#everAcked = Math.max(this.#everAcked, this.#highAcked);
     this.#gaps.trim(this.#highAcked);
     if (this.#segments.length > 1 && this.#segments[0]!.end <= this.#highAcked) this.#wake();
   }
@@ -369,7 +372,13 @@ export class Wal {
    * meets becomes a gap. Calls may overlap; they run one after the other.
    */
   read(fromSeq: number, limit: { records: number; bytes: number }): Promise<StoredRecord[]> {
-    const result = this.#reading.then(() => this.#readNow(fromSeq, limit));
+    const result = this.#reading.then(async () => {
+      const from = Math.max(fromSeq, this.#highAcked + 1);
+      const found = await this.#readNow(from, limit);
+      const first = found[0]?.seq;
+      if (first !== undefined && first > from) this.#declareHole(from, first - 1);
+      return found;
+    });
     this.#reading = result.catch(() => {});
     return result;
   }
@@ -614,7 +623,7 @@ export class Wal {
   ): Promise<StoredRecord[]> {
     const found: StoredRecord[] = [];
     let bytes = 0;
-    let from = Math.max(fromSeq, this.#highAcked + 1);
+    let from = fromSeq;
     for (const [seq, payload] of this.#ring.get(from) ? this.#ring.from(from) : []) {
       if (seq !== from || found.length >= limit.records || bytes >= limit.bytes) return found;
       found.push({ seq, payload });
@@ -675,6 +684,16 @@ export class Wal {
       bytes += record.payload.length;
     }
     return found;
+  }
+
+  /**
+   * Nothing holds these. What was acked once was rightly let go of, also without a trace on disk, as while
+   * writing failed; the rest should be there.
+   */
+  #declareHole(from: number, to: number): void {
+    const acked = Math.min(to, this.#everAcked);
+    if (from <= acked) this.#gaps.add(from, acked, "compacted");
+    this.#missing(Math.max(from, acked + 1), to);
   }
 
   /** A segment should hold these and doesn't. */
