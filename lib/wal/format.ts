@@ -12,9 +12,9 @@
  * │ length 4   │ length check 4 │ seq 8   │ payload (length) │ crc 4   │  20 + length bytes
  * └────────────┴────────────────┴─────────┴──────────────────┴─────────┘
  * checkpoint file  checkpoint, two slots of 64 bytes
- * ┌─────────┬─────────┬──────────┬──────────┬───────┬──────────────┬────────────┬───────────┬────────┐
- * │ magic 4 │ version │ clean 1  │ zero 2   │ turn 8│ epoch 8      │ high_acked 8│ os boot 28│ crc 4 │
- * └─────────┴─────────┴──────────┴──────────┴───────┴──────────────┴────────────┴───────────┴────────┘
+ * ┌─────────┬─────────┬─────────┬────────┬────────┬─────────┬──────────────┬────────────┬────────────┬───────┐
+ * │ magic 4 │ version │ clean 1 │ zero 2 │ turn 8 │ epoch 8 │ high_acked 8 │ last_seq 8 │ os boot 20 │ crc 4 │
+ * └─────────┴─────────┴─────────┴────────┴────────┴─────────┴──────────────┴────────────┴────────────┴───────┘
  * ```
  * `prev` is the last seq before the segment's first; where `base` is greater than `prev + 1`, `reason` says
  * why the seqs between were never written.
@@ -39,7 +39,7 @@ export const CHECKPOINT_NAME = "checkpoint";
 
 const SEGMENT_MAGIC = 0x57464c48; // "HLFW"
 const CHECKPOINT_MAGIC = 0x43464c48; // "HLFC"
-const OS_BOOT_BYTES = 28;
+const OS_BOOT_BYTES = 20;
 /** Keeps the check of a zero length from being zero, so that a zeroed sector is no record. */
 const LENGTH_CHECK_XOR = 0xa5a5a5a5;
 
@@ -64,9 +64,11 @@ export interface Checkpoint {
   readonly turn: number;
   readonly epoch: string;
   readonly highAcked: number;
+  /** A seq that was synced when the slot was written; the last one given out where `clean`. */
+  readonly lastSeq: number;
   /** The log was closed in order: everything appended was synced. */
   readonly clean: boolean;
-  /** First 28 bytes of the operating system's boot id. */
+  /** First 20 bytes of the operating system's boot id. */
   readonly osBootId: string;
 }
 
@@ -197,7 +199,8 @@ export function encodeSlot(checkpoint: Checkpoint): Uint8Array<ArrayBuffer> {
   setSeq(view, 8, checkpoint.turn);
   setEpoch(bytes, 16, checkpoint.epoch);
   setSeq(view, 24, checkpoint.highAcked);
-  bytes.set(new TextEncoder().encode(checkpoint.osBootId).subarray(0, OS_BOOT_BYTES), 32);
+  setSeq(view, 32, checkpoint.lastSeq);
+  bytes.set(new TextEncoder().encode(checkpoint.osBootId).subarray(0, OS_BOOT_BYTES), 40);
   view.setUint32(60, checksum(bytes.subarray(0, 60)), true);
   return bytes;
 }
@@ -208,12 +211,13 @@ export function decodeSlot(bytes: Uint8Array): Checkpoint | undefined {
   const view = viewOf(bytes);
   if (view.getUint32(0, true) !== CHECKPOINT_MAGIC || bytes[4] !== WAL_VERSION) return undefined;
   if (view.getUint32(60, true) !== checksum(bytes.subarray(0, 60))) return undefined;
-  const boot = bytes.subarray(32, 60);
+  const boot = bytes.subarray(40, 60);
   const length = boot.indexOf(0);
   return {
     turn: getSeq(view, 8),
     epoch: getEpoch(bytes, 16),
     highAcked: getSeq(view, 24),
+    lastSeq: getSeq(view, 32),
     clean: bytes[5] === 1,
     osBootId: new TextDecoder().decode(length < 0 ? boot : boot.subarray(0, length)),
   };

@@ -8,7 +8,8 @@
  * | checkpoint missing, damaged, or of an epoch that no segment has | the newest segment's epoch; nothing counts as acked |
  * | segment of another epoch, file that is not ours | left alone, counted, reported |
  * | header damaged | base and turn from the file's name, records are still read |
- * | newest segment ends in something unreadable | torn: cut there |
+ * | newest segment ends in something unreadable | torn: cut there; its numbers are not used again |
+ * | all records end below the checkpoint's last_seq | the rest was synced and is gone: `corrupt` |
  * | a turn is missing between two segments | what the one before doesn't hold is `corrupt` |
  * | base above prev + 1 | never written: the header's reason |
  * | first base above high_acked + 1 | `evicted` |
@@ -54,6 +55,8 @@ export interface Recovered {
   readonly gaps: GapList;
   /** Offset behind the newest segment's last whole record. */
   readonly tailEnd: number;
+  /** Bytes behind it. */
+  readonly tornBytes: number;
   /** Bytes of all files in the directory. */
   readonly bytes: number;
   /** Names that are not part of this log. */
@@ -100,6 +103,7 @@ export async function recover(disk: Disk): Promise<Recovered> {
       highAcked: 0,
       gaps,
       tailEnd: 0,
+      tornBytes: 0,
       bytes,
       foreign: [...foreign, ...segments.map((segment) => segment.name)],
     };
@@ -108,14 +112,27 @@ export async function recover(disk: Disk): Promise<Recovered> {
   const gaps = findGaps(segments, highAcked);
   const lastSeq = Math.max(
     ...segments.map((segment) => Math.max(segment.end, segment.prev)),
-    // A checkpoint above everything found: the segments that held it were lost.
+    // A checkpoint above everything found: what held it was lost.
     highAcked,
+    checkpoint?.lastSeq ?? 0,
   );
   const held = segments.reduce((last, segment) => Math.max(last, segment.end), 0);
   if (lastSeq > Math.max(held, highAcked)) {
     gaps.add(Math.max(held, highAcked) + 1, lastSeq, lossOf(segments.at(-1)!.reason));
   }
-  return { epoch, checkpoint, segments, lastSeq, highAcked, gaps, tailEnd, bytes, foreign };
+  const tornBytes = Math.max(0, segments.at(-1)!.bytes - tailEnd);
+  return {
+    epoch,
+    checkpoint,
+    segments,
+    lastSeq,
+    highAcked,
+    gaps,
+    tailEnd,
+    tornBytes,
+    bytes,
+    foreign,
+  };
 }
 
 async function readHeaders(disk: Disk): Promise<{

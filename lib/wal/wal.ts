@@ -60,6 +60,12 @@ export interface WalStats {
   renumbered_records: number;
 }
 
+/** How much a read may return. */
+export interface ReadLimit {
+  readonly records: number;
+  readonly bytes: number;
+}
+
 /** Shortest time between two attempts to write again after the disk failed. */
 const RETRY_MS = 1_000;
 /** A checkpoint that lags by that much is written even if nothing is compacted. */
@@ -166,7 +172,9 @@ export class Wal {
     if (found.epoch !== undefined) {
       const { checkpoint } = found;
       const sameBoot = checkpoint?.osBootId === shortBootId(osBootId);
-      if (checkpoint?.clean !== true && !sameBoot) this.#skipReserve();
+      // A killed process leaves whole records: a torn one means that the medium lost something.
+      const isUncertain = checkpoint?.clean !== true && !sameBoot;
+      if (isUncertain || found.tornBytes > 0) this.#skipReserve();
     }
     try {
       if (found.epoch !== undefined) await this.#resumeTail(found.tailEnd);
@@ -371,7 +379,7 @@ export class Wal {
    * `bytes` of payload, at least one if there is one. Ends early where the source changes. Damage that it
    * meets becomes a gap. Calls may overlap; they run one after the other.
    */
-  read(fromSeq: number, limit: { records: number; bytes: number }): Promise<StoredRecord[]> {
+  read(fromSeq: number, limit: ReadLimit): Promise<StoredRecord[]> {
     const result = this.#reading.then(async () => {
       const from = Math.max(fromSeq, this.#highAcked + 1);
       const found = await this.#readNow(from, limit);
@@ -610,6 +618,7 @@ export class Wal {
       turn: ++this.#checkpointTurn,
       epoch: this.epoch,
       highAcked,
+      lastSeq: clean ? this.#nextSeq - 1 : this.#syncedSeq,
       clean,
       osBootId: shortBootId(this.#o.osBootId),
     });
@@ -619,7 +628,7 @@ export class Wal {
 
   async #readNow(
     fromSeq: number,
-    limit: { records: number; bytes: number },
+    limit: ReadLimit,
   ): Promise<StoredRecord[]> {
     const found: StoredRecord[] = [];
     let bytes = 0;
@@ -631,17 +640,27 @@ export class Wal {
       from++;
     }
     if (found.length > 0) return found;
-    const segment = this.#segmentAt(from);
-    if (segment === undefined) {
-      const next = this.#ring.first(from);
-      return next === undefined ? [] : [{ seq: next[0], payload: next[1] }];
-    }
-    try {
-      return await this.#readSegment(segment, from, limit);
-    } catch (error) {
-      log.error("{name} can't be read: {reason}", { name: segment.name, reason: text(error) });
-      this.#dropCursor();
-      return [];
+    return await this.#readDisk(from, limit);
+  }
+
+  /** From the first segment at or above `from` that yields something; a damaged one may yield nothing. */
+  async #readDisk(from: number, limit: ReadLimit): Promise<StoredRecord[]> {
+    for (;;) {
+      const segment = this.#segmentAt(from);
+      if (segment === undefined) {
+        const next = this.#ring.first(from);
+        return next === undefined ? [] : [{ seq: next[0], payload: next[1] }];
+      }
+      const { end } = segment;
+      try {
+        const found = await this.#readSegment(segment, from, limit);
+        if (found.length > 0) return found;
+      } catch (error) {
+        log.error("{name} can't be read: {reason}", { name: segment.name, reason: text(error) });
+        this.#dropCursor();
+        return [];
+      }
+      from = end + 1;
     }
   }
 
@@ -658,7 +677,7 @@ export class Wal {
   async #readSegment(
     segment: FoundSegment,
     from: number,
-    limit: { records: number; bytes: number },
+    limit: ReadLimit,
   ): Promise<StoredRecord[]> {
     const end = segment.end;
     if (this.#cursor?.segment !== segment || this.#cursor.nextSeq > from) {
