@@ -1,0 +1,166 @@
+import { strict as assert } from "node:assert";
+import { deflateRawSync } from "node:zlib";
+import fc from "fast-check";
+import { LINE_BYTES_MAX } from "../../lib/limits.ts";
+import { parseHostMessage, parseNodeMessage } from "../../lib/protocol/message.ts";
+import { RangeSet } from "../../lib/protocol/ranges.ts";
+import { encodeContent, linePrefix, recordLine } from "../../lib/protocol/record.ts";
+import { encodeLines, WireDecoder } from "../../lib/protocol/wire.ts";
+import frames from "../vectors/frames.json" with { type: "json" };
+import hostLines from "../vectors/host_to_node.json" with { type: "json" };
+import nodeLines from "../vectors/node_to_host.json" with { type: "json" };
+
+const encoder = new TextEncoder();
+
+function decoderFor(encoding: "ndjson" | "deflate"): WireDecoder {
+  const decoder = new WireDecoder();
+  decoder.push(encoder.encode("{}\n"));
+  decoder.use(encoding);
+  return decoder;
+}
+
+/** Splits at the given places. */
+function pieces(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
+  const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
+  return [0, ...places].map((start, i) => bytes.slice(start, places[i] ?? bytes.length));
+}
+
+for (const { id, line, valid, reason } of nodeLines.lines) {
+  Deno.test(`vector node_to_host ${id}: ${reason}`, () => {
+    assert.equal(parseNodeMessage(line).ok, valid);
+  });
+}
+for (const { id, line, valid, reason } of hostLines.lines) {
+  Deno.test(`vector host_to_node ${id}: ${reason}`, () => {
+    assert.equal(parseHostMessage(line).ok, valid);
+  });
+}
+for (const { id, hex, lines, bad, reason } of frames.frames) {
+  Deno.test(`vector frames ${id}: ${reason}`, () => {
+    const bytes = Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+    for (const whole of [true, false]) {
+      const decoder = decoderFor("deflate");
+      const found: string[] = [];
+      let code: string | undefined;
+      for (const piece of whole ? [bytes] : [...bytes].map((byte) => Uint8Array.of(byte))) {
+        const decoded = decoder.push(piece);
+        found.push(...decoded.lines);
+        code ??= decoded.bad?.code;
+        if (code !== undefined) break;
+      }
+      assert.deepEqual(found, lines);
+      assert.equal(code ?? "", bad);
+    }
+  });
+}
+
+Deno.test("WireDecoder gives the same lines for any split, in both encodings", () => {
+  fc.assert(fc.property(
+    fc.array(fc.string({ unit: "grapheme", maxLength: 40 }).map((text) => JSON.stringify(text)), {
+      maxLength: 20,
+    }),
+    fc.array(fc.nat(), { maxLength: 12 }),
+    fc.constantFrom("ndjson" as const, "deflate" as const),
+    (lines, cuts, encoding) => {
+      const bytes = lines.length === 0
+        ? new Uint8Array(0)
+        : encodeLines(encoding, lines.map((line) => encoder.encode(line + "\n")));
+      const decoder = decoderFor(encoding);
+      const found = pieces(bytes, cuts).flatMap((piece) => {
+        const decoded = decoder.push(piece);
+        assert.equal(decoded.bad, undefined);
+        return decoded.lines;
+      });
+      assert.deepEqual(found, lines);
+      assert.equal(decoder.pendingBytes, 0);
+    },
+  ));
+});
+
+Deno.test("WireDecoder hands over one line of the handshake and keeps what follows for its encoding", () => {
+  const decoder = new WireDecoder();
+  const rest = encodeLines("deflate", [encoder.encode("two\n")]);
+  const first = new Uint8Array([...encoder.encode("one\n"), ...rest]);
+  assert.deepEqual(decoder.push(first).lines, ["one"]);
+  assert.deepEqual(decoder.use("deflate").lines, ["two"]);
+});
+
+Deno.test("WireDecoder refuses a line that is too long before its end has come", () => {
+  for (const decoder of [new WireDecoder(), decoderFor("ndjson")]) {
+    const decoded = decoder.push(new Uint8Array(LINE_BYTES_MAX + 1).fill(0x61));
+    assert.equal(decoded.bad?.code, "too_long");
+  }
+  const decoder = decoderFor("ndjson");
+  const decoded = decoder.push(encoder.encode(`ok\n${"ä".repeat(LINE_BYTES_MAX / 2 + 1)}\nlate\n`));
+  assert.deepEqual(decoded.lines, ["ok"]);
+  assert.equal(decoded.bad?.code, "too_long");
+});
+
+Deno.test("WireDecoder refuses a frame that inflates without end", () => {
+  const bomb = encodeLines("deflate", [new Uint8Array(8_000_000)]);
+  assert.equal(decoderFor("deflate").push(bomb).bad?.code, "bad_message");
+  assert.ok(deflateRawSync(new Uint8Array(8_000_000)).length < 10_000);
+});
+
+Deno.test("parseNodeMessage() and parseHostMessage() never throw and never accept what is no object", () => {
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+    for (const parsed of [parseNodeMessage(text), parseHostMessage(text)]) {
+      if (parsed.ok) assert.ok(text.trimStart().startsWith("{"));
+      else assert.ok(!parsed.error.includes("\n"));
+    }
+  }));
+});
+
+Deno.test("recordLine() puts the identity in front of the content", () => {
+  const content = {
+    ts_wall_ms: 1,
+    ts_mono_ms: 2,
+    boot_id: "b",
+    metrics: { temp_c: 41.2 },
+    anomaly: { is_anomaly: false, score: 0, metrics: {} },
+    diagnostics: {},
+    degraded: false,
+    cfg_version: 0,
+  };
+  const prefix = linePrefix("pump-7", "9f2c4e11a0b3d5c7");
+  const line = new TextDecoder().decode(recordLine(prefix, 12, encodeContent(content)));
+  const parsed = parseNodeMessage(line.trimEnd());
+  assert.ok(parsed.ok);
+  assert.deepEqual(parsed.message, {
+    type: "telemetry",
+    node_id: "pump-7",
+    epoch: "9f2c4e11a0b3d5c7",
+    seq: 12,
+    ...content,
+  });
+});
+
+Deno.test("RangeSet does what a Set of numbers does", () => {
+  const operation = fc.record({
+    add: fc.boolean(),
+    from: fc.integer({ min: 1, max: 60 }),
+    size: fc.integer({ min: 1, max: 12 }),
+  });
+  fc.assert(fc.property(fc.array(operation, { maxLength: 40 }), (operations) => {
+    const ranges = new RangeSet();
+    const model = new Set<number>();
+    for (const { add, from, size } of operations) {
+      if (add) ranges.add(from, from + size - 1);
+      else ranges.remove(from, from + size - 1);
+      for (let seq = from; seq < from + size; seq++) add ? model.add(seq) : model.delete(seq);
+    }
+    const missing: number[] = [];
+    for (const [from, to] of ranges.missing(1, 80)) {
+      for (let seq = from; seq <= to; seq++) missing.push(seq);
+    }
+    for (let seq = 1; seq <= 80; seq++) {
+      assert.equal(ranges.has(seq), model.has(seq));
+      assert.equal(missing.includes(seq), !model.has(seq));
+    }
+    assert.equal(ranges.size, model.size);
+    assert.deepEqual(ranges.firstMissing(1, 80), ranges.missing(1, 80)[0]);
+    let high = 0;
+    while (model.has(high + 1)) high++;
+    assert.equal(ranges.takeContiguous(0), high);
+  }));
+});
