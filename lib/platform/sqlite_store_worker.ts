@@ -261,8 +261,8 @@ export type Answer =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: string; readonly corrupt: boolean };
 
-/** SQLite's result codes for a file that is damaged or no database. */
-const CORRUPT = new Set([11, 26]);
+/** SQLite's texts for a file that is damaged or no database; not every call of the driver gives a code. */
+const CORRUPT = /file is not a database|database disk image is malformed/;
 
 self.onmessage = (event: MessageEvent<Request>) => {
   const { id, method, args } = event.data;
@@ -272,8 +272,8 @@ self.onmessage = (event: MessageEvent<Request>) => {
     ]);
     self.postMessage({ id, result } satisfies Answer);
   } catch (error) {
-    const { message, errcode } = error as { message: string; errcode?: number };
-    const corrupt = CORRUPT.has((errcode ?? 0) & 0xff);
+    const { message } = error as Error;
+    const corrupt = CORRUPT.test(message);
     self.postMessage({ id, error: message.split("\n")[0]!, corrupt } satisfies Answer);
   }
 };

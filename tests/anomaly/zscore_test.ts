@@ -1,33 +1,95 @@
 import { strict as assert } from "node:assert";
-import { createDetector } from "../../lib/anomaly/registry.ts";
-import { gaussian } from "./random.ts";
+import { Backtest } from "../../lib/anomaly/backtest.ts";
+import { MetricBank } from "../../lib/anomaly/bank.ts";
+import { detectorMaker } from "../../lib/anomaly/registry.ts";
+import { SlidingMoments } from "../../lib/anomaly/welford.ts";
+import { ZScore } from "../../lib/anomaly/zscore.ts";
+import { seededRandom } from "../../lib/platform/seeded_random.ts";
 
-Deno.test("zscore equals a two-pass z over the window before each value", () => {
-  const noise = gaussian(3);
-  const detector = createDetector("zscore:window=100,warmup=10");
-  const past: number[] = [];
-  for (let i = 0; i < 3_000; i++) {
-    const x = 20 + noise() + (i % 700 === 0 ? 9 : 0);
-    const { z, is_anomaly, score } = detector.update(x, i * 100);
-    const window = past.slice(-100);
-    if (window.length >= 10) {
-      const mean = window.reduce((a, b) => a + b) / window.length;
-      const std = Math.sqrt(
-        window.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (window.length - 1),
-      );
-      assert.ok(Math.abs(z - (x - mean) / std) < 1e-9);
-      assert.equal(is_anomaly, Math.abs(z) > 3);
-      assert.equal(score, Math.abs(z));
-    } else {
-      assert.equal(score, 0);
-    }
-    past.push(x);
+/** Mean and sample variance of `values` by two passes. */
+function twoPass(values: readonly number[]): { mean: number; variance: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, variance: squares / (values.length - 1) };
+}
+
+Deno.test("SlidingMoments agrees with two passes over the window to 1e-9 over ten million values", () => {
+  const random = seededRandom(1);
+  const moments = new SlidingMoments(600);
+  const window: number[] = new Array(600);
+  for (let i = 0; i < 10_000_000; i++) {
+    // A large base with small noise is where the naive formula fails.
+    const value = 1e6 + random.below(1_000_000) / 1_000;
+    moments.add(value);
+    window[i % 600] = value;
+    if (i < 600 || i % 999_983 !== 0) continue;
+    const { mean, variance } = twoPass(window);
+    assert.ok(Math.abs(moments.mean - mean) <= 1e-9 * Math.abs(mean));
+    assert.ok(
+      Math.abs(moments.variance - variance) <= 1e-9 * variance,
+      `${i}: ${moments.variance} ${variance}`,
+    );
   }
 });
 
-Deno.test("zscore gives a constant signal score 0 and a change of it a finite score", () => {
-  const detector = createDetector("zscore");
-  for (let i = 0; i < 1_000; i++) assert.equal(detector.update(5, i).score, 0);
-  const { z, is_anomaly } = detector.update(5.1, 1_000);
-  assert.ok(is_anomaly && Number.isFinite(z) && z > 3);
+Deno.test("ZScore flags a spike and not the noise around it", () => {
+  const random = seededRandom(2);
+  const detector = new ZScore({ threshold: 3, window: 600, warmup: 60 });
+  for (let i = 0; i < 1_000; i++) {
+    const noise = random.below(1_000) / 1_000;
+    assert.equal(detector.update(40 + noise).is_anomaly, false);
+  }
+  const verdict = detector.update(50);
+  assert.equal(verdict.is_anomaly, true);
+  assert.ok(verdict.z > 20 && Math.abs(verdict.mean - 40.5) < 0.1);
+});
+
+Deno.test("ZScore stays finite on a constant signal and flags its change", () => {
+  const detector = new ZScore({ threshold: 3, window: 100, warmup: 10 });
+  for (let i = 0; i < 500; i++) assert.equal(detector.update(5).score, 0);
+  const verdict = detector.update(6);
+  assert.ok(verdict.is_anomaly && Number.isFinite(verdict.z));
+});
+
+Deno.test("ZScore judges nothing during its warm-up", () => {
+  const detector = new ZScore({ threshold: 3, window: 100, warmup: 10 });
+  for (const value of [1, 1, 1, 1, 1e9, 1, 1, 1, 1, 1]) {
+    assert.equal(detector.update(value).score, 0);
+  }
+});
+
+Deno.test("MetricBank keeps what an unchanged detector has learned over a new choice", () => {
+  const choice = (threshold: string) => (metric: string) => {
+    const spec = metric === "a" ? "zscore" : `zscore:threshold=${threshold}`;
+    return { spec, make: detectorMaker("zscore", new Map([["warmup", "5"]])) };
+  };
+  const bank = new MetricBank(choice("3"));
+  for (let i = 0; i < 50; i++) bank.observe({ a: i % 2, b: i % 2 });
+  bank.reconfigure(choice("4"));
+  const block = bank.observe({ a: 100, b: 100 });
+  assert.deepEqual(Object.keys(block.metrics), ["a"]);
+});
+
+Deno.test("detectorMaker() refuses unknown kinds, unknown options and values out of range in one line", () => {
+  for (
+    const [kind, options] of [
+      ["magic", []],
+      ["zscore", [["size", "3"]]],
+      ["zscore", [["window", "2.5"]]],
+      ["zscore", [["threshold", ""]]],
+    ] as [string, [string, string][]][]
+  ) {
+    assert.throws(() => detectorMaker(kind, new Map(options)), /^SyntaxError: [^\n]+$/);
+  }
+});
+
+Deno.test("Backtest gives one row for each row, also for values that are missing or no number", () => {
+  const backtest = new Backtest(new ZScore({ threshold: 3, window: 10, warmup: 2 }));
+  const rows = ['"timestamp","value"\r', "t1,1\r", "t2,1", "t3,", "t4,x", "t5,9", ""].map((line) =>
+    backtest.push(line)
+  );
+  assert.equal(rows[0], "timestamp,value,score,is_anomaly");
+  assert.deepEqual(rows.slice(3, 5), ["t3,,0,0", "t4,x,0,0"]);
+  assert.match(rows[5]!, /^t5,9,\d+,1$/);
+  assert.equal(rows[6], undefined);
 });

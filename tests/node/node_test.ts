@@ -1,0 +1,143 @@
+import { strict as assert } from "node:assert";
+import fc from "fast-check";
+import { Diagnostics } from "../../lib/node/diagnostics.ts";
+import { Degraded, Downsampler, samplesPerRecord } from "../../lib/node/downsample.ts";
+import { parseOutput, wordsOf } from "../../lib/node/sensors/exec.ts";
+import { numberIn } from "../../lib/node/sensors/file.ts";
+import { parseCpu, parseMemory, parseNetwork } from "../../lib/node/sensors/linux.ts";
+import { sensorMaker } from "../../lib/node/sensors/registry.ts";
+import { SIM_OPTIONS, SimSensor } from "../../lib/node/sensors/sim.ts";
+import { seededRandom } from "../../lib/platform/seeded_random.ts";
+import type { RecordContent } from "../../lib/protocol/record.ts";
+
+function sample(value: number, isAnomaly = false): RecordContent {
+  return {
+    ts_wall_ms: value,
+    ts_mono_ms: value,
+    boot_id: "b",
+    metrics: { a: value },
+    anomaly: { is_anomaly: isAnomaly, score: 0, metrics: {} },
+    diagnostics: {},
+    degraded: false,
+    cfg_version: 0,
+  };
+}
+
+Deno.test("Downsampler puts every sample into exactly one record, in order, anomalous ones whole", () => {
+  const step = fc.record({ anomaly: fc.boolean(), n: fc.integer({ min: 1, max: 9 }) });
+  fc.assert(fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+    const downsampler = new Downsampler();
+    const records = steps.flatMap(({ anomaly, n }, i) => downsampler.push(sample(i, anomaly), n));
+    records.push(...downsampler.flush());
+    const samples = records.reduce((sum, { agg }) => sum + (agg?.n ?? 1), 0);
+    assert.equal(samples, steps.length);
+    const times = records.map(({ ts_mono_ms }) => ts_mono_ms);
+    assert.deepEqual(times, [...times].sort((a, b) => a - b));
+    const whole = records.filter(({ anomaly }) => anomaly.is_anomaly).length;
+    assert.equal(whole, steps.filter(({ anomaly }) => anomaly).length);
+  }));
+});
+
+Deno.test("Downsampler keeps mean, lowest and highest value", () => {
+  const downsampler = new Downsampler();
+  const records = [1, 2, 6].flatMap((value) => downsampler.push(sample(value), 3));
+  assert.equal(records.length, 1);
+  assert.deepEqual(records[0]?.metrics, { a: 3 });
+  assert.deepEqual(records[0]?.agg, { n: 3, min: { a: 1 }, max: { a: 6 } });
+});
+
+Deno.test("Degraded goes on at 90 % of the ring and off below 50 %, and thinning grows with the pressure", () => {
+  const degraded = new Degraded();
+  const at = (ring: number, wal = 0, writable = true) => degraded.update({ ring, wal, writable });
+  assert.deepEqual([at(0.89), at(0.9), at(0.6), at(0.5), at(0, 0.8), at(0, 0.75), at(0, 0.7)], [
+    ...[false, true, true, false],
+    ...[true, true, false],
+  ]);
+  let last = 1;
+  for (let ring = 0.9; ring < 100; ring *= 1.5) {
+    const n = samplesPerRecord(true, { ring, wal: 0, writable: true }, 64);
+    assert.ok(n >= last && n >= 2 && n <= 64);
+    last = n;
+  }
+  assert.equal(last, 64);
+});
+
+Deno.test("Diagnostics: rail_low has hysteresis, a clock jump is told once, a stuck metric is named", () => {
+  const diagnostics = new Diagnostics({
+    rail_metric: "rail_v",
+    rail_low_v: 4.75,
+    temp_metric: "temp_c",
+    temp_high_c: 80,
+    stuck_s: 10,
+  });
+  const judge = (rail_v: number, monoMs: number, wallMs = monoMs) =>
+    diagnostics.judge({ rail_v, still: 1 }, {}, {
+      wallMs,
+      monoMs,
+      missedTicks: 0,
+      walWritable: true,
+      diskFreeBytes: undefined,
+      ringPressure: 0,
+    });
+  assert.deepEqual([5, 4.74, 4.8, 4.9].map((volts, i) => judge(volts, i).rail_low), [
+    false,
+    true,
+    true,
+    false,
+  ]);
+  assert.equal(judge(5, 100, 3_600_100).clock_jump_ms, 3_600_000);
+  assert.equal(judge(5, 200, 3_600_200).clock_jump_ms, undefined);
+  assert.deepEqual(judge(5.1, 10_000, 3_610_000).stuck, ["still"]);
+});
+
+Deno.test("linux sensor reads load, memory and network as the kernel writes them", () => {
+  assert.deepEqual(parseCpu("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2"), {
+    busy: 150,
+    total: 1_000,
+  });
+  const memory = parseMemory(
+    "MemTotal: 1000 kB\nMemAvailable: 250 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
+  );
+  assert.deepEqual(memory, { mem_used_percent: 75, swap_used_percent: 0 });
+  const network = parseNetwork(
+    "Inter-|\n face |\n    lo: 9 1 0 0 0 0 0 0 9 1\n  eth0: 100 1 0 0 0 0 0 0 200 2\n",
+  );
+  assert.deepEqual(network, { received: 100, sent: 200 });
+});
+
+Deno.test("file and exec sensors find numbers where people put them", () => {
+  assert.equal(numberIn("41250\n", ""), 41_250);
+  assert.equal(numberIn("2d 01 4b : crc=3c YES\n2d 01 t=18812", "t="), 18_812);
+  assert.throws(() => numberIn("none", ""));
+  assert.deepEqual(parseOutput("temp 4.5\nhumidity: 60\nnoise\n"), { temp: 4.5, humidity: 60 });
+  assert.deepEqual(parseOutput('{"a":1,"b":"x"}'), { a: 1 });
+  assert.throws(() => parseOutput("nothing here"));
+  assert.deepEqual(wordsOf(`/bin/x "a b" 'c d' e`), ["/bin/x", "a b", "c d", "e"]);
+});
+
+Deno.test("sensor specs that can't be used are refused in one line", () => {
+  for (
+    const bad of [
+      "thermo",
+      "sim:speed=1",
+      "sim:seed=x",
+      "file:path=/x",
+      "exec",
+      "file:name=a b,path=/x",
+    ]
+  ) {
+    assert.throws(() => sensorMaker(bad), /^SyntaxError: [^\n]+$/);
+  }
+});
+
+Deno.test("sim sensor repeats itself for a seed and labels each spike", () => {
+  const make = () =>
+    new SimSensor({ ...SIM_OPTIONS, spike_every_s: 1, quiet_s: 0 }, { seeded: seededRandom });
+  const run = (sensor: SimSensor) =>
+    Array.from({ length: 500 }, (_, i) => sensor.sample(0, 100 * i));
+  const first = run(make());
+  assert.deepEqual(run(make()), first);
+  const injected = first.filter((reading) => reading.injected !== undefined);
+  assert.ok(injected.length > 20);
+  for (const reading of injected) assert.ok(reading.values[reading.injected![0]!] !== undefined);
+});
