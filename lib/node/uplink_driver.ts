@@ -78,6 +78,8 @@ const LASTED_MS = 10_000;
 const CONNECT_MS = 10_000;
 /** Longest wait between two attempts to connect while the node stops. */
 const DRAIN_RETRY_MS = 200;
+/** After that many failed attempts in a row a stopping node gives up. */
+const DRAIN_FAILURES_MAX = 5;
 /** Wait when the log has records to send but none could be read just now. */
 const READ_RETRY_MS = 250;
 
@@ -89,6 +91,8 @@ export class UplinkDriver {
   #wakeup = new Wakeup();
   #session: Session | undefined;
   #draining = false;
+  /** Attempts to connect that failed since the draining began. */
+  #failures = 0;
   #runMaxSent = 0;
   #status = {
     state: "waiting" as LinkStatus["state"],
@@ -146,7 +150,10 @@ export class UplinkDriver {
     const { clock } = this.#o;
     this.#draining = true;
     this.#wakeup.wake();
+    this.#failures = 0;
     while (!this.#session?.drained && clock.monotonicMs() < deadlineMs) {
+      // Nobody is there: what is left waits in the log as well as it does here.
+      if (this.#session === undefined && this.#failures >= DRAIN_FAILURES_MAX) return false;
       this.#session?.wake();
       await clock.sleepUntil(Math.min(deadlineMs, clock.monotonicMs() + 20));
     }
@@ -175,6 +182,7 @@ export class UplinkDriver {
     try {
       connection = await this.#o.transport.connect(host, timeout.signal);
     } catch (error) {
+      this.#failures++;
       this.#fail(signal, error instanceof Error ? error.message : String(error));
       return 0;
     } finally {

@@ -1,5 +1,5 @@
 /**
- * Real processes, real sockets, SIGKILL. The faster half; `tests/e2e/slow/` has the rest. With HOLDFAST_BIN set
+ * Real processes, real sockets, SIGKILL. The faster half; `tests/slow/` has the rest. With HOLDFAST_BIN set
  * the same runs against compiled executables.
  */
 import { strict as assert } from "node:assert";
