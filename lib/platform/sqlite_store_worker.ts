@@ -117,8 +117,9 @@ const requests: Requests = {
     );
     const gap = sql("INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
     const epoch = sql(
-      "INSERT INTO epochs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT DO UPDATE SET " +
-        "high_acked = ?3, max_seq = ?4, ranges = ?5, last_wall_ms = ?6",
+      "INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET " +
+        "high_acked = excluded.high_acked, max_seq = excluded.max_seq, ranges = excluded.ranges, " +
+        "last_wall_ms = excluded.last_wall_ms",
     );
     inTransaction(() => {
       for (const b of batches) {
@@ -141,19 +142,21 @@ const requests: Requests = {
         for (const { from_seq, to_seq, reason } of b.gaps) {
           gap.run(b.node_id, b.epoch, from_seq, to_seq, reason, atWallMs);
         }
-        epoch.run(b.node_id, b.epoch, b.high_acked, b.max_seq, b.ranges, atWallMs);
+        epoch.run(b.node_id, b.epoch, b.high_acked, b.max_seq, b.ranges, atWallMs, atWallMs);
       }
     });
   },
   putNodes(nodes) {
-    const put = sql("INSERT INTO nodes VALUES (?1, ?2) ON CONFLICT DO UPDATE SET known = ?2");
+    const put = sql(
+      "INSERT INTO nodes VALUES (?, ?) ON CONFLICT DO UPDATE SET known = excluded.known",
+    );
     inTransaction(() => {
       for (const [nodeId, known] of nodes) put.run(nodeId, JSON.stringify(known));
     });
   },
   putConfig(config) {
     sql(
-      "INSERT INTO configs VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET cfg_version = ?2, config = ?3, at_wall_ms = ?4",
+      "INSERT INTO configs VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET cfg_version = excluded.cfg_version, config = excluded.config, at_wall_ms = excluded.at_wall_ms",
     ).run(config.target, config.cfg_version, JSON.stringify(config.config), config.at_wall_ms);
   },
   addEvents(events) {
@@ -192,10 +195,10 @@ const requests: Requests = {
     }));
   },
   gaps(nodeId, limit) {
-    const where = nodeId === undefined ? "" : "WHERE node_id = ?2";
+    const where = nodeId === undefined ? "" : "WHERE node_id = ?";
     const text =
-      `SELECT * FROM gaps ${where} ORDER BY declared_wall_ms DESC, from_seq DESC LIMIT ?1`;
-    return (nodeId === undefined ? sql(text).all(limit) : sql(text).all(limit, nodeId)).map((
+      `SELECT * FROM gaps ${where} ORDER BY declared_wall_ms DESC, from_seq DESC LIMIT ?`;
+    return (nodeId === undefined ? sql(text).all(limit) : sql(text).all(nodeId, limit)).map((
       row,
     ) => ({
       node_id: String(row.node_id),
@@ -207,9 +210,9 @@ const requests: Requests = {
     }));
   },
   events(nodeId, limit) {
-    const where = nodeId === undefined ? "" : "WHERE node_id = ?2";
-    const text = `SELECT * FROM events ${where} ORDER BY id DESC LIMIT ?1`;
-    return (nodeId === undefined ? sql(text).all(limit) : sql(text).all(limit, nodeId)).map((
+    const where = nodeId === undefined ? "" : "WHERE node_id = ?";
+    const text = `SELECT * FROM events ${where} ORDER BY id DESC LIMIT ?`;
+    return (nodeId === undefined ? sql(text).all(limit) : sql(text).all(nodeId, limit)).map((
       row,
     ) => ({
       id: Number(row.id),
@@ -228,8 +231,8 @@ const requests: Requests = {
   },
   retain(olderThanWallMs, bytesMax) {
     const old = olderThanWallMs === undefined ? 0 : sql(
-      "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?2) AND received_wall_ms < ?1",
-    ).run(olderThanWallMs, RETAIN_ROWS).changes;
+      "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?) AND received_wall_ms < ?",
+    ).run(RETAIN_ROWS, olderThanWallMs).changes;
     const large = bytesMax !== undefined && this.size().bytes > bytesMax
       ? sql("DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?)")
         .run(RETAIN_ROWS).changes

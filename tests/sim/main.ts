@@ -10,6 +10,7 @@ const { values } = parseArgs({
     nodes: { type: "string", default: "3" },
     minutes: { type: "string", default: "10" },
     faults: { type: "string" },
+    "stop-at-first": { type: "boolean", default: false },
   },
 });
 const nodes = Number(values.nodes), minutes = Number(values.minutes);

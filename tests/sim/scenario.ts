@@ -88,6 +88,10 @@ async function strike(world: World, kind: Fault): Promise<void> {
   const device = world.devices[random.below(world.devices.length)]!;
   const lastsS = 0.2 + random.below(30_000) / 1_000;
   world.note(`fault ${kind} ${device.id} ${lastsS} s`);
+  if (["bit_flip", "disk_full", "write_fails", "sync_fails"].includes(kind)) device.mayLose = true;
+  if (["host_wiped", "host_restored"].includes(kind)) {
+    for (const every of world.devices) every.mayLose = true;
+  }
   switch (kind) {
     case "cut":
       return network.cutAll();

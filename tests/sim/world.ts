@@ -33,9 +33,19 @@ class Device {
   node: Node | undefined;
   osBoot = 1;
   run = 0;
-  /** Samples appended by seq within each epoch, newest wins: what a host may hold under a number. */
+  /** A fault struck that may destroy what was synced: damage, eviction, a failing disk, a host's loss. */
+  mayLose = false;
+  /** Highest seq that was ever synced, by node and epoch. */
+  readonly synced = new Map<string, number>();
+  /** Numbers that were skipped at a start, by node and epoch. */
+  readonly skipped = new Map<string, [number, number][]>();
   constructor(id: string) {
     this.id = id;
+  }
+
+  /** Whether `seq` was skipped and so never named a record. */
+  jumped(key: string, seq: number): boolean {
+    return (this.skipped.get(key) ?? []).some(([from, to]) => from <= seq && seq <= to);
   }
 }
 
@@ -131,11 +141,23 @@ export class World {
       bootId: `${device.id}-run-${device.run}`,
       osBootId: `${device.id}-boot-${device.osBoot}`,
     });
+    const { wal } = device.node;
+    const key = `${device.id} ${wal.epoch}`;
+    const synced = device.synced.get(key) ?? 0;
+    if (wal.runFirstSeq <= synced && !device.mayLose) {
+      throw new Violation(`${key}: number ${wal.runFirstSeq} is given again, ${synced} was synced`);
+    }
+    const skips = device.skipped.get(key) ?? [];
+    skips.push([synced + 1, wal.runFirstSeq - 1]);
+    device.skipped.set(key, skips);
   }
 
   /** Ends a node's process at once; with `power` the device, too. */
   crashNode(device: Device, power: boolean): void {
     if (device.clock === undefined) return;
+    if (device.node !== undefined) {
+      this.#note(`${device.id} ${device.node.wal.epoch}`, device.id, device.node);
+    }
     this.note(`${device.id} ${power ? "loses power" : "is killed"}`);
     device.clock.stop();
     this.network.machineGone(device.clock);
@@ -197,6 +219,7 @@ export class World {
           throw new Violation(`${key}: seq ${seq} of ${state.high_acked} is lost in silence`);
         }
       }
+      this.#checkLoss(key, rows, declared);
       const samples = new Map<string, number>();
       for (const [seq, row] of rows) {
         const { boot_id, ts_mono_ms } = JSON.parse(row.payload);
@@ -210,6 +233,22 @@ export class World {
     }
   }
 
+  /**
+   * What was lost must have had a cause. Without a fault that can destroy records, no gap may hold a number
+   * that was given to a sample: only numbers that a power cut made unusable.
+   */
+  #checkLoss(key: string, rows: ReadonlyMap<number, unknown>, declared: ReadonlySet<number>): void {
+    const [nodeId] = key.split(" ");
+    const device = this.devices.find(({ id }) => id === nodeId)!;
+    const given = device.synced.get(key) ?? 0;
+    if (device.mayLose) return;
+    for (let seq = 1; seq <= given; seq++) {
+      if (!rows.has(seq) && declared.has(seq) && !device.jumped(key, seq)) {
+        throw new Violation(`${key}: seq ${seq} was synced and is declared lost without a cause`);
+      }
+    }
+  }
+
   /** An ack speaks only of what is durable, and the log's bounds hold. Cheap; to be called often. */
   checkNow(): void {
     for (const { id, node, walDisk } of this.devices) {
@@ -219,10 +258,19 @@ export class World {
       if (node.wal.highAcked > durable && !this.hostLostData) {
         throw new Violation(`${id}: acked ${node.wal.highAcked}, durable are ${durable}`);
       }
+      const key = `${id} ${node.wal.epoch}`;
+      this.#note(key, id, node);
       if (walDisk.bytes > node.wal.bytesMax) {
         throw new Violation(`${id}: log has ${walDisk.bytes} bytes, limit ${node.wal.bytesMax}`);
       }
     }
+  }
+
+  #note(key: string, id: string, node: Node): void {
+    const device = this.devices.find((other) => other.id === id)!;
+    device.synced.set(key, Math.max(device.synced.get(key) ?? 0, node.wal.syncedSeq));
+    if (node.wal.stats.evicted_records > 0 || !node.wal.writable) device.mayLose = true;
+    if (node.wal.stats.renumbered_records > 0) device.mayLose = true;
   }
 
   stop(): void {

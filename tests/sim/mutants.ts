@@ -1,0 +1,155 @@
+/**
+ * `deno task sim:mutants`: shows that the oracle bites. Each mutant is a deliberate fault in the production
+ * code, written into a copy of the tree; the simulator must catch it within a stated number of seeds.
+ */
+
+interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly put: string;
+}
+
+/** Seeds within which a mutant must be caught. */
+const SEEDS = 60;
+
+const MUTANTS: Mutant[] = [
+  {
+    name: "ack before the commit is durable",
+    file: "lib/host/commit_queue.ts",
+    find: "await store.commit(batches, clock.wallMs());",
+    put:
+      "batches.forEach((b, i) => ledgers[i]!.committed(b.state)); this.#o.onCommitted(ledgers); await store.commit(batches, clock.wallMs());",
+  },
+  {
+    name: "no sync of the directory",
+    file: "lib/wal/wal.ts",
+    find: "await this.#o.disk.syncDir();",
+    put: "",
+  },
+  {
+    name: "compaction takes one segment too many",
+    file: "lib/wal/wal.ts",
+    find: "return oldest.end <= this.#highAcked ? oldest : undefined;",
+    put: "return oldest.base <= this.#highAcked ? oldest : undefined;",
+  },
+  {
+    name: "files are not synced",
+    file: "lib/wal/wal.ts",
+    find: "for (const file of files) await file.sync();",
+    put: "",
+  },
+  {
+    name: "no reserve after a power cut",
+    file: "lib/wal/wal.ts",
+    find: "if (isUncertain || found.tornBytes > 0) this.#skipReserve();",
+    put: "",
+  },
+  {
+    name: "duplicates are stored again",
+    file: "lib/host/ledger.ts",
+    find: "if (this.#seen.has(row.seq)) return false;",
+    put: "",
+  },
+  {
+    name: "one epoch's state serves all epochs of a node",
+    file: "lib/host/host.ts",
+    find: "return `${nodeId} ${epoch}`;",
+    put: "return nodeId + (epoch === '' ? '' : '');",
+  },
+  {
+    name: "an older configuration is accepted",
+    file: "lib/node/config_listener.ts",
+    find: "if (cfg_version < this.#version)",
+    put: "if (cfg_version < 0)",
+  },
+  {
+    name: "replay starts one record too late",
+    file: "lib/node/uplink.ts",
+    find: "return this.#sent.firstMissing(this.#log.highAcked + 1, through);",
+    put: "return this.#sent.firstMissing(this.#log.highAcked + 2, through);",
+  },
+  {
+    name: "eviction is not declared",
+    file: "lib/wal/wal.ts",
+    find: 'this.#gaps.add(from, oldest.end, "evicted");',
+    put: "",
+  },
+  {
+    name: "what falls out of the ring is not declared",
+    file: "lib/wal/wal.ts",
+    find: 'this.#gaps.add(dropped, dropped, "unwritten");',
+    put: "",
+  },
+  {
+    name: "the limit is not enforced",
+    file: "lib/wal/wal.ts",
+    find: "return this.#segments.length > 1 && this.bytes > this.#bytesMax - this.#segmentBytes;",
+    put: "return false;",
+  },
+  {
+    name: "a failed commit is taken for done",
+    file: "lib/host/ledger.ts",
+    find: "this.#seen = this.#durable.copy();\n  }\n}",
+    put: "}\n}",
+  },
+  {
+    name: "a gap swallows what the host already has",
+    file: "lib/host/ledger.ts",
+    find: "const lost = this.#seen.above.missing(from, gap.to_seq)",
+    put: "const lost = ([[gap.from_seq, gap.to_seq]] as [number, number][])",
+  },
+  {
+    name: "silence of the host is never noticed",
+    file: "lib/node/uplink.ts",
+    find: 'if (this.#state === "closed" || nowMs < this.#silentAtMs) return { kind: "none" };',
+    put: 'if (nowMs > -1) return { kind: "none" };',
+  },
+  {
+    name: "a host that lost its data is believed to have it",
+    file: "lib/node/uplink_driver.ts",
+    find: "if (effect.highAcked < wal.highAcked) wal.rewind(effect.highAcked);",
+    put: "if (effect.highAcked < 0) wal.rewind(effect.highAcked);",
+  },
+];
+
+const root = new URL("../../", import.meta.url).pathname;
+let survived = 0;
+for (const mutant of MUTANTS) {
+  const copy = await Deno.makeTempDir({ prefix: "holdfast-mutant-" });
+  for (const part of ["lib", "tests/sim", "tests/slow", "deno.json", "deno.lock"]) {
+    await Deno.mkdir(`${copy}/${part.split("/").slice(0, -1).join("/")}`, { recursive: true });
+    await new Deno.Command("cp", { args: ["-r", `${root}${part}`, `${copy}/${part}`] }).output();
+  }
+  const path = `${copy}/${mutant.file}`;
+  const source = await Deno.readTextFile(path);
+  if (!source.includes(mutant.find)) {
+    throw new Error(`${mutant.name}: its place is gone from ${mutant.file}`);
+  }
+  await Deno.writeTextFile(path, source.replace(mutant.find, () => mutant.put));
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--no-check",
+      "tests/sim/main.ts",
+      "--seeds",
+      String(SEEDS),
+      "--minutes",
+      "5",
+      "--stop-at-first",
+    ],
+    cwd: copy,
+  }).output();
+  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  const caught = /seed (\d+) FAILED: ([^\n]{0,90})/.exec(text);
+  if (caught === null) survived++;
+  const verdict = caught === null
+    ? `SURVIVED ${SEEDS} seeds (exit ${code})`
+    : `caught by seed ${caught[1]}: ${caught[2]}`;
+  console.log(`${mutant.name.padEnd(52)} ${verdict}`);
+  await Deno.remove(copy, { recursive: true });
+}
+const caught = MUTANTS.length - survived;
+console.log(`${caught} passed | ${survived} failed of ${MUTANTS.length} mutants (passed: caught)`);
+Deno.exit(survived === 0 ? 0 : 1);

@@ -1,0 +1,134 @@
+/** What needs root or Debian packages: a disk that is really full, a wall clock that really goes back, promtool. */
+import { strict as assert } from "node:assert";
+import { freePort, Process } from "../../lib/demo/processes.ts";
+import { prove } from "../../lib/demo/proof.ts";
+
+const isRoot = Deno.uid() === 0;
+
+function run(program: string, ...args: string[]): { ok: boolean; text: string } {
+  try {
+    const { success, stdout, stderr } = new Deno.Command(program, { args }).outputSync();
+    const decoder = new TextDecoder();
+    return { ok: success, text: decoder.decode(stdout) + decoder.decode(stderr) };
+  } catch (error) {
+    return { ok: false, text: String(error) };
+  }
+}
+
+async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  while (!await holds()) {
+    if (performance.now() > deadline) throw new Error(`${what}: not within 30 s`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+Deno.test({
+  name: "a node on a full disk goes on in memory, returns to the disk by itself, and loses nothing",
+  ignore: !isRoot,
+  async fn() {
+    const directory = await Deno.makeTempDir({ prefix: "holdfast-full-" });
+    const small = `${directory}/small`;
+    await Deno.mkdir(small);
+    const mounted = run("mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", small);
+    assert.ok(mounted.ok, mounted.text);
+    try {
+      const address = `127.0.0.1:${freePort()}`;
+      const node = await new Process("node", [
+        ...["--id", "a", "--host", address, "--data", `${small}/a`, "--sample-hz", "100"],
+        ...["--send-interval-ms", "100", "--reconnect-ms-max", "500", "--stop-grace-ms", "20000"],
+      ]).ready();
+      const filler = `${small}/filler`;
+      await Deno.writeFile(filler, new Uint8Array(300_000));
+      await eventually("disk full", async () => !(await node.status()).wal.writable);
+      assert.ok((await node.status()).degraded);
+      await Deno.remove(filler);
+      await eventually("disk used again", async () => (await node.status()).wal.writable);
+      const host = await new Process("host", ["--listen", address, "--data", `${directory}/host`])
+        .ready();
+      await eventually("drained", async () => (await node.status()).backlog < 50);
+      assert.equal(await node.stop(), 0);
+      await host.stop();
+      const proof = await prove(`${directory}/host`, new Map([["a", `${small}/a`]]));
+      assert.deepEqual([proof.missing, proof.duplicates, proof.gaps], [0, 0, 0]);
+    } finally {
+      run("umount", small);
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "a node that is started with its clock set back a year goes on numbering and says nothing false",
+  ignore: !run("faketime", "--version").ok,
+  async fn() {
+    const directory = await Deno.makeTempDir({ prefix: "holdfast-clock-" });
+    const address = `127.0.0.1:${freePort()}`;
+    const host = await new Process("host", ["--listen", address, "--data", `${directory}/host`])
+      .ready();
+    const args = [
+      "--id",
+      "a",
+      "--host",
+      address,
+      "--data",
+      `${directory}/a`,
+      "--send-interval-ms",
+      "100",
+    ];
+    const now = await new Process("node", args).ready();
+    await eventually("records", async () => (await host.status()).store.records > 10);
+    await now.stop();
+    const port = freePort();
+    const script = new URL("../../node.ts", import.meta.url).pathname;
+    const past = new Deno.Command("faketime", {
+      args: [
+        "-f",
+        "-365d",
+        Deno.execPath(),
+        "run",
+        "-A",
+        script,
+        ...args,
+        "--http",
+        `127.0.0.1:${port}`,
+      ],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    await eventually("records of the past", async () => (await host.status()).store.records > 40);
+    past.kill("SIGTERM");
+    await past.status;
+    await host.stop();
+    const proof = await prove(`${directory}/host`, new Map([["a", `${directory}/a`]]));
+    assert.deepEqual([proof.missing, proof.duplicates, proof.gaps], [0, 0, 0]);
+    await Deno.remove(directory, { recursive: true });
+  },
+});
+
+Deno.test({
+  name: "promtool finds nothing to complain about in the metrics of host and node",
+  ignore: !run("promtool", "--version").ok,
+  async fn() {
+    const directory = await Deno.makeTempDir({ prefix: "holdfast-metrics-" });
+    const address = `127.0.0.1:${freePort()}`;
+    const host = await new Process("host", [
+      ...["--listen", address, "--data", `${directory}/host`, "--allow-faults"],
+    ]).ready();
+    const node = await new Process("node", [
+      ...["--id", "a", "--host", address, "--data", `${directory}/a`, "--send-interval-ms", "100"],
+    ]).ready();
+    await eventually("records", async () => (await host.status()).store.records > 10);
+    for (const { httpPort } of [host, node]) {
+      const text = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();
+      const file = `${directory}/metrics.txt`;
+      await Deno.writeTextFile(file, text);
+      const check = run("sh", "-c", `promtool check metrics < ${file}`);
+      assert.ok(check.ok, check.text);
+    }
+    await node.stop();
+    await host.stop();
+    await Deno.remove(directory, { recursive: true });
+  },
+});
