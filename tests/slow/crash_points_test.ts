@@ -1,4 +1,3 @@
-import { strict as assert } from "node:assert";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { World } from "../sim/world.ts";
 

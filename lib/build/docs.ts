@@ -1,0 +1,40 @@
+/** `deno task docs`: writes the pages that are made from the source. A test compares them with it. */
+import { markdownTables } from "../config/document.ts";
+import { HOST_SETTINGS } from "../config/host_settings.ts";
+import { NODE_SETTINGS } from "../config/node_settings.ts";
+import { SENSORS } from "../node/sensors/registry.ts";
+
+/** The text of `docs/config.md`. */
+export function configPage(): string {
+  const sensors = Object.entries(SENSORS).map(([kind, { options }]) => {
+    const list = Object.entries(options).map(([name, value]) => `\`${name}=${value}\``).join(", ");
+    return `| \`${kind}\` | ${list} |`;
+  });
+  return `# Settings
+
+Made from \`lib/config/\` by \`deno task docs\`. Every setting can be given as a flag (\`sample_hz\` as \`--sample-hz 5\`), in the
+environment (\`HOLDFAST_SAMPLE_HZ=5\`) and in a TOML file named by \`--config\` (\`sample_hz = 5\`). Flags win over the
+environment, that over the file, that over the default. A list's flag is its singular and may be repeated
+(\`--sensor sim --sensor linux\`); in the environment its entries are parted by semicolons. All that is wrong is reported at
+once, one line each, and the exit status is 2.
+
+## The node
+
+${markdownTables(NODE_SETTINGS, 3)}
+### Sensors
+
+An entry of \`sensors\` is a kind and its options: \`file:name=temp_c,path=/sys/class/thermal/thermal_zone0/temp,scale=0.001\`.
+Values with commas, quotes or spaces stand in quotes.
+
+| kind | options with their defaults |
+| --- | --- |
+${sensors.join("\n")}
+
+## The host
+
+${markdownTables(HOST_SETTINGS, 3)}`.trimEnd() + "\n";
+}
+
+if (import.meta.main) {
+  await Deno.writeTextFile(new URL("../../docs/config.md", import.meta.url), configPage());
+}
