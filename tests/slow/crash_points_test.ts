@@ -18,6 +18,7 @@ Deno.test(`${POINTS} random crash points on a node's directory: it always starts
         const name = names[random.below(names.length)];
         const size = name === undefined ? 0 : device.walDisk.sizeOf(name);
         if (name !== undefined && size > 0 && (how === "cut" || how === "flip")) {
+          device.mayLose = true;
           device.walDisk.damage(name, how, random.below(how === "cut" ? size : 8 * size));
         }
         await world.startNode(device);
