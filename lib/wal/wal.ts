@@ -25,7 +25,8 @@ import {
 import { GapList, type LostRange } from "./gaps.ts";
 import { type FoundSegment, newEpoch, recover, type Recovered } from "./recovery.ts";
 import { Ring } from "./ring.ts";
-import { SegmentReader, SegmentWriter, type StoredRecord } from "./segment.ts";
+import { LogReader, type ReadLimit } from "./log_reader.ts";
+import { SegmentWriter, type StoredRecord } from "./segment.ts";
 
 export type { LostRange } from "./gaps.ts";
 export type { StoredRecord } from "./segment.ts";
@@ -60,12 +61,6 @@ export interface WalStats {
   renumbered_records: number;
 }
 
-/** How much a read may return. */
-export interface ReadLimit {
-  readonly records: number;
-  readonly bytes: number;
-}
-
 /** Shortest time between two attempts to write again after the disk failed. */
 const RETRY_MS = 1_000;
 /** A checkpoint that lags by that much is written even if nothing is compacted. */
@@ -92,7 +87,7 @@ export class Wal {
   #bytesMax: number;
   #ring: Ring<Uint8Array>;
   #gaps: GapList;
-  #segments: FoundSegment[];
+  readonly #segments: FoundSegment[];
   #writer: SegmentWriter | undefined;
   #turn: number;
   #nextSeq: number;
@@ -115,9 +110,7 @@ export class Wal {
   #doomed: string[] = [];
   #failure: string | undefined;
   #retryAtMs = 0;
-  #cursor:
-    | { segment: FoundSegment; file: DiskFile; reader: SegmentReader; nextSeq: number }
-    | undefined;
+  #reader: LogReader;
   #reading: Promise<unknown> = Promise.resolve();
   #syncing: Promise<boolean> | undefined;
   #woken: AbortController | undefined;
@@ -132,6 +125,11 @@ export class Wal {
     const last = found?.lastSeq ?? 0;
     this.#gaps = found?.gaps ?? new GapList();
     this.#segments = found?.segments ?? [];
+    this.#reader = new LogReader(
+      options.disk,
+      this.#segments,
+      (from, to) => this.#missing(from, to),
+    );
     this.#turn = Math.max(0, ...this.#segments.map((segment) => segment.turn));
     this.#highAcked = this.#everAcked = found?.highAcked ?? 0;
     this.#nextSeq = last + 1;
@@ -333,7 +331,7 @@ export class Wal {
     );
     this.#gaps.add(highAcked + 1, Math.min(this.firstSeq - 1, this.#highAcked), "compacted");
     this.#highAcked = highAcked;
-    this.#dropCursor();
+    this.#reader.close();
   }
 
   /** Syncs, compacts, evicts and recovers from failures until `signal` aborts. Never rejects. */
@@ -427,7 +425,7 @@ export class Wal {
     const clean = await this.sync();
     await this.#checkpointOrFail(clean && this.#failure === undefined);
     await this.#reading;
-    this.#dropCursor();
+    this.#reader.close();
     this.#sealWriter();
     for (const file of this.#unsynced) file.close();
     this.#unsynced.clear();
@@ -599,7 +597,7 @@ export class Wal {
   #retire(segment: FoundSegment): void {
     this.#segments.splice(this.#segments.indexOf(segment), 1);
     this.#doomed.push(segment.name);
-    if (this.#cursor?.segment === segment) this.#dropCursor();
+    this.#reader.forget(segment);
   }
 
   async #checkpointOrFail(clean: boolean): Promise<boolean> {
@@ -640,69 +638,15 @@ export class Wal {
       from++;
     }
     if (found.length > 0) return found;
-    return await this.#readDisk(from, limit);
-  }
-
-  /** From the first segment at or above `from` that yields something; a damaged one may yield nothing. */
-  async #readDisk(from: number, limit: ReadLimit): Promise<StoredRecord[]> {
-    for (;;) {
-      const segment = this.#segmentAt(from);
-      if (segment === undefined) {
-        const next = this.#ring.first(from);
-        return next === undefined ? [] : [{ seq: next[0], payload: next[1] }];
-      }
-      const { end } = segment;
-      try {
-        const found = await this.#readSegment(segment, from, limit);
-        if (found.length > 0) return found;
-      } catch (error) {
-        log.error("{name} can't be read: {reason}", { name: segment.name, reason: text(error) });
-        this.#dropCursor();
-        return [];
-      }
-      from = end + 1;
+    try {
+      const stored = await this.#reader.read(from, limit);
+      if (stored.length > 0) return stored;
+    } catch (error) {
+      log.error("log can't be read: {reason}", { reason: text(error) });
+      return [];
     }
-  }
-
-  /** The segment that holds `seq` or, where none does, the one with the next higher seq. */
-  #segmentAt(seq: number): FoundSegment | undefined {
-    let best: FoundSegment | undefined;
-    for (const segment of this.#segments) {
-      if (segment.end < seq || segment.end < segment.base) continue;
-      if (best === undefined || segment.base < best.base) best = segment;
-    }
-    return best;
-  }
-
-  async #readSegment(
-    segment: FoundSegment,
-    from: number,
-    limit: ReadLimit,
-  ): Promise<StoredRecord[]> {
-    const end = segment.end;
-    if (this.#cursor?.segment !== segment || this.#cursor.nextSeq > from) {
-      this.#dropCursor();
-      const file = await this.#o.disk.open(segment.name, false);
-      const reader = new SegmentReader(file, segment.base);
-      this.#cursor = { segment, file, reader, nextSeq: segment.base };
-    }
-    const cursor = this.#cursor;
-    const found: StoredRecord[] = [];
-    let bytes = 0;
-    while (found.length < limit.records && bytes < limit.bytes && cursor.nextSeq <= end) {
-      const record = await cursor.reader.next();
-      if (record === undefined || record.seq > end) {
-        this.#missing(Math.max(cursor.nextSeq, from), end);
-        cursor.nextSeq = Infinity;
-        break;
-      }
-      if (record.seq > cursor.nextSeq) this.#missing(cursor.nextSeq, record.seq - 1);
-      cursor.nextSeq = record.seq + 1;
-      if (record.seq < from) continue;
-      found.push(record);
-      bytes += record.payload.length;
-    }
-    return found;
+    const next = this.#ring.first(from);
+    return next === undefined ? [] : [{ seq: next[0], payload: next[1] }];
   }
 
   /**
@@ -721,11 +665,6 @@ export class Wal {
     if (lost > to || !this.#gaps.add(lost, to, "corrupt")) return;
     this.stats.corrupt_records += to - lost + 1;
     log.error("log is damaged: seq {from} to {to} can't be read", { from: lost, to });
-  }
-
-  #dropCursor(): void {
-    this.#cursor?.file.close();
-    this.#cursor = undefined;
   }
 }
 

@@ -1,0 +1,83 @@
+/** Holds the shape of the code: imports point one way, and only the edges touch the real world. */
+import { strict as assert } from "node:assert";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** What each folder of lib/ may import from the others, and why not more. */
+const ALLOWED: Record<string, { from: string[]; why: string }> = {
+  platform: { from: [], why: "the seams know nothing of what is built on them" },
+  protocol: { from: [], why: "bytes in, messages out" },
+  wal: { from: ["platform"], why: "a payload is bytes to the log" },
+  anomaly: { from: [], why: "numbers in, verdicts out" },
+  config: { from: [], why: "settings know nothing of who reads them" },
+  node: {
+    from: ["platform", "protocol", "wal", "anomaly", "config"],
+    why: "node and host never import each other",
+  },
+  host: { from: ["platform", "protocol", "config"], why: "node and host never import each other" },
+  web: { from: ["platform", "node", "host"], why: "pages show what node and host offer" },
+  cli: {
+    from: ["platform", "protocol", "wal", "anomaly", "config"],
+    why: "part of the executables",
+  },
+  demo: { from: ["platform", "wal"], why: "drives the executables from outside" },
+  build: { from: ["config", "node"], why: "makes pages and executables" },
+};
+
+/** Folders that are the edge: they may touch the real world. */
+const EDGES = new Set(["platform", "cli", "demo", "build"]);
+
+/** Real time, chance, network and I/O. */
+const FORBIDDEN =
+  /\bDeno\.|\bDate\.now\b|\bnew Date\(\)|\bperformance\.|\bset(?:Timeout|Interval|Immediate)\(|\bMath\.random\b|\bcrypto\.|(?<![.\w])fetch\(|from "node:(?:fs|net|tls|http|https|child_process|os|timers)/;
+
+function* sources(directory: string): Generator<string> {
+  for (const entry of Deno.readDirSync(directory)) {
+    const path = `${directory}/${entry.name}`;
+    if (entry.isDirectory) yield* sources(path);
+    else if (/\.tsx?$/.test(entry.name)) yield path;
+  }
+}
+
+const files = [...sources(`${ROOT}lib`)].map((path) => ({
+  path: path.slice(ROOT.length),
+  folder: /^lib\/(\w+)\//.exec(path.slice(ROOT.length))?.[1] ?? "",
+  text: Deno.readTextFileSync(path),
+}));
+
+Deno.test("imports point one way", () => {
+  for (const { path, folder, text } of files) {
+    if (folder === "") continue;
+    const rule = ALLOWED[folder];
+    assert.ok(rule, `lib/${folder} is not in the table`);
+    for (const [, up, target] of text.matchAll(/from "((?:\.\.\/)+)(\w+)\/[^"]+"/g)) {
+      const depth = path.split("/").length - 2;
+      if (up!.length / 3 !== depth || target === folder) continue;
+      assert.ok(rule.from.includes(target!), `${path} imports lib/${target}: ${rule.why}`);
+    }
+  }
+});
+
+Deno.test("every folder in the table exists", () => {
+  for (const folder of Object.keys(ALLOWED)) {
+    assert.ok(files.some((file) => file.folder === folder), `lib/${folder} is gone`);
+  }
+});
+
+Deno.test("only the edges touch real time, chance, disk and network", () => {
+  for (const { path, folder, text } of files) {
+    if (EDGES.has(folder)) continue;
+    const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
+    const found = FORBIDDEN.exec(code);
+    assert.equal(found, null, `${path}: ${found?.[0]}`);
+  }
+});
+
+Deno.test("no file is longer than a head can hold, and none has leftovers", () => {
+  for (const { path, text } of files) {
+    const lines = text.split("\n").length;
+    assert.ok(lines <= 700, `${path} has ${lines} lines`);
+    const leftover = /\b(?:TODO|FIXME|XXX|debugger)\b/.exec(text);
+    assert.equal(leftover, null, `${path}: ${leftover?.[0]}`);
+  }
+});
