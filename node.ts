@@ -16,11 +16,10 @@ import { problemText } from "./lib/config/setting.ts";
 import { configureLog } from "./lib/log.ts";
 import { Node } from "./lib/node/node.ts";
 import { denoClock, denoRandom } from "./lib/platform/deno_clock.ts";
-import { lockDirectory, openDisk, WAL_DIRECTORY } from "./lib/platform/deno_disk.ts";
+import { lockDirectory, openDiskLate, WAL_DIRECTORY } from "./lib/platform/deno_disk.ts";
 import { serve } from "./lib/platform/deno_http.ts";
 import { denoSensorRuntime } from "./lib/platform/deno_sensors.ts";
 import { denoTransport } from "./lib/platform/deno_transport.ts";
-import { brokenDisk, type Disk, DiskError } from "./lib/platform/platform.ts";
 import { VERSION } from "./lib/version.ts";
 import { createNodeApp } from "./lib/web/node_app.ts";
 
@@ -33,17 +32,9 @@ const PROGRAM: Program<typeof NODE_SETTINGS> = {
   table: NODE_SETTINGS,
 };
 
-/** A directory, or a stand-in that fails at every use: no state of a disk keeps the node from starting. */
-async function diskOrBroken(path: string): Promise<Disk> {
-  try {
-    return await openDisk(path);
-  } catch (error) {
-    return brokenDisk(error instanceof DiskError ? error : new DiskError("io", String(error)));
-  }
-}
-
 async function lockOrExit(data: string): Promise<void> {
   try {
+    await Deno.mkdir(data, { recursive: true });
     if (await lockDirectory(data) !== undefined) return;
   } catch {
     return; // Nothing can be written there, so nobody else can do harm either.
@@ -87,7 +78,6 @@ async function run(args: readonly string[]): Promise<void> {
   await configureLog(settings.log_level, settings.log_format, writeLog);
   const log = getLogger(["holdfast", "node"]);
   const stop = stopSignal();
-  const configDisk = await diskOrBroken(settings.data);
   await lockOrExit(settings.data);
   let node: Node;
   let web: { address: string; close(): Promise<void> } | undefined;
@@ -96,8 +86,8 @@ async function run(args: readonly string[]): Promise<void> {
       settings,
       nodeId: nodeIdOf(settings),
       version: VERSION,
-      walDisk: await diskOrBroken(`${settings.data}/${WAL_DIRECTORY}`),
-      configDisk,
+      walDisk: openDiskLate(`${settings.data}/${WAL_DIRECTORY}`),
+      configDisk: openDiskLate(settings.data),
       clock: denoClock,
       random: denoRandom,
       transport: transportOf(settings),

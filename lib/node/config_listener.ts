@@ -20,22 +20,21 @@ export type ApplySettings = (settings: NodeSettings, cfgVersion: number) => Prom
 
 /** See the head of the file. */
 export class ConfigListener {
-  #disk: Disk | undefined;
+  #disk: Disk;
   #base: NodeSettings;
   #version = 0;
   #config: Record<string, unknown> = {};
   #apply: ApplySettings | undefined;
   #working: Promise<unknown> = Promise.resolve();
 
-  private constructor(disk: Disk | undefined, base: NodeSettings) {
+  private constructor(disk: Disk, base: NodeSettings) {
     this.#disk = disk;
     this.#base = base;
   }
 
   /** Loads what was applied last. A missing file is normal; a damaged one is reported and ignored. */
-  static async load(disk: Disk | undefined, base: NodeSettings): Promise<ConfigListener> {
+  static async load(disk: Disk, base: NodeSettings): Promise<ConfigListener> {
     const listener = new ConfigListener(disk, base);
-    if (disk === undefined) return listener;
     try {
       await listener.#load(disk);
     } catch (error) {
@@ -124,7 +123,6 @@ export class ConfigListener {
 
   /** Atomic: the file is the old one or the new one. A disk that fails costs the restart only. */
   async #save(): Promise<void> {
-    if (this.#disk === undefined) return;
     const text = JSON.stringify({ cfg_version: this.#version, config: this.#config });
     try {
       await this.#disk.remove(TEMPORARY_NAME);

@@ -22,8 +22,8 @@ export interface NodeOptions {
   readonly version: string;
   /** Directory of the log alone. */
   readonly walDisk: Disk;
-  /** Directory of the configuration; absent where there is none that can be used. */
-  readonly configDisk: Disk | undefined;
+  /** Directory of the applied configuration. */
+  readonly configDisk: Disk;
   readonly clock: Clock;
   readonly random: Random;
   readonly transport: Transport;

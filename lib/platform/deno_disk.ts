@@ -31,6 +31,24 @@ export async function openDisk(path: string): Promise<Disk> {
   return new DenoDisk(path);
 }
 
+/** As {@linkcode openDisk}, but a directory that can't be used yet is tried again at each operation. */
+export function openDiskLate(path: string): Disk {
+  let opened: Disk | undefined;
+  const get = async () => opened ??= await openDisk(path);
+  return {
+    list: async () => await (await get()).list(),
+    open: async (name, writable) => await (await get()).open(name, writable),
+    create(name) {
+      if (opened !== undefined) return opened.create(name);
+      throw new DiskError("gone", `cannot create ${path}/${name}: the directory can't be used`);
+    },
+    rename: async (from, to) => await (await get()).rename(from, to),
+    remove: async (name) => await (await get()).remove(name),
+    syncDir: async () => await (await get()).syncDir(),
+    freeBytes: async () => await opened?.freeBytes(),
+  };
+}
+
 /** Name of the log's directory in a node's data directory. */
 export const WAL_DIRECTORY = "wal";
 

@@ -133,19 +133,3 @@ export interface Connection {
   /** Ends the connection now; pending reads resolve to `undefined`, pending writes resolve. Idempotent. */
   close(): void;
 }
-
-/** A directory that can't be used at all: every operation fails with `error`. */
-export function brokenDisk(error: DiskError): Disk {
-  const refuse = () => Promise.reject(error);
-  return {
-    list: refuse,
-    open: refuse,
-    create() {
-      throw error;
-    },
-    rename: refuse,
-    remove: refuse,
-    syncDir: refuse,
-    freeBytes: () => Promise.resolve(undefined),
-  };
-}

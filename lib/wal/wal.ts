@@ -115,6 +115,8 @@ export class Wal {
   #syncing: Promise<boolean> | undefined;
   #woken: AbortController | undefined;
   #closed = false;
+  /** What the directory holds is not known. */
+  #isUnread: boolean;
 
   private constructor(options: WalOptions, found: Recovered | undefined, failure?: string) {
     const now = options.clock.monotonicMs();
@@ -142,6 +144,7 @@ export class Wal {
     this.#checkpointAcked = this.#highAcked;
     this.#checkpointAtMs = now;
     this.#failure = failure;
+    this.#isUnread = failure !== undefined;
     this.#retryAtMs = now + RETRY_MS;
   }
 
@@ -524,6 +527,7 @@ export class Wal {
   /** Starts a new segment and writes again what is in the ring and not known to be on disk. */
   async #recoverWriting(): Promise<void> {
     while (this.#syncing !== undefined) await this.#syncing;
+    if (this.#isUnread && !await this.#isEmptyNow()) return;
     for (const file of this.#unsynced) file.close();
     this.#unsynced.clear();
     this.#sealWriter();
@@ -547,6 +551,21 @@ export class Wal {
       this.#jump ??= jump;
       this.#fail("disk still fails", error);
     }
+  }
+
+  /**
+   * A directory that could not be read at the start may hold another log, as one that is mounted late:
+   * writing beside it would mix two epochs. It is used after the next start.
+   */
+  async #isEmptyNow(): Promise<boolean> {
+    try {
+      const { segments } = await recover(this.#o.disk);
+      if (segments.length > 0) throw new Error("it holds an older log: restart the node to use it");
+      this.#isUnread = false;
+    } catch (error) {
+      this.#fail("log can't be used", error);
+    }
+    return !this.#isUnread;
   }
 
   #hasWork(): boolean {

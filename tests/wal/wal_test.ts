@@ -107,6 +107,24 @@ Deno.test("Wal.open() starts with a fresh epoch in memory on a disk that refuses
   assert.equal((await readAll(wal)).length, 5);
 });
 
+Deno.test("Wal never writes beside a log that it could not read at the start, and uses an empty directory later", async () => {
+  for (const isEmpty of [false, true]) {
+    const disk = new SimDisk();
+    if (!isEmpty) append(await open(disk), 5);
+    disk.faults.readFails = true;
+    const kernel = new Kernel();
+    const wal = await open(disk, "boot-1", { clock: new MachineClock(kernel, 0) });
+    append(wal, 3);
+    disk.faults.readFails = false;
+    const stop = new AbortController();
+    wal.run(stop.signal);
+    await kernel.runUntil(5_000);
+    stop.abort();
+    assert.equal(wal.writable, isEmpty);
+    assert.equal((await open(disk.afterKill())).nextSeq, isEmpty ? 4 : 6);
+  }
+});
+
 Deno.test("Wal declares what falls out of the ring while the disk fails, and writes the rest again", async () => {
   const disk = new SimDisk();
   const kernel = new Kernel();
