@@ -210,7 +210,7 @@ export class Uplink {
       return { gaps: [], fresh: [], heartbeat: false, deadlineMs: this.#silentAtMs };
     }
     const fresh = this.#planFresh(nowMs);
-    const backlog = this.#planBacklog();
+    const backlog = this.#planBacklog(fresh.length);
     const heartbeat = nowMs >= this.#heartbeatAtMs;
     if (heartbeat) this.#heartbeatAtMs = nowMs + this.#limits.heartbeat_ms;
     const freshDue = this.#hasFresh && this.#roomRecords > 0
@@ -364,11 +364,14 @@ export class Uplink {
     return fresh;
   }
 
-  #planBacklog(): SendPlan["backlog"] {
+  #planBacklog(freshRecords: number): SendPlan["backlog"] {
     const hole = this.#firstUnsent();
     if (hole === undefined) return undefined;
     const share = 1 - 1 / FRESH_SHARE;
-    const records = Math.max(1, Math.floor(this.#credit.records * share)) - this.#flightRecords;
+    const records = Math.min(
+      Math.max(1, Math.floor(this.#credit.records * share)) - this.#flightRecords,
+      this.#roomRecords - freshRecords,
+    );
     const bytes = Math.max(1, Math.floor(this.#credit.bytes * share)) - this.#flightBytes;
     if (records <= 0 || bytes <= 0) return undefined;
     return {
