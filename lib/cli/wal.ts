@@ -43,6 +43,8 @@ export async function walCommand(args: readonly string[]): Promise<number> {
         fail("node", `unknown "wal ${command}" (see node wal --help)`, 2);
     }
   } catch (error) {
+    // Whoever reads has seen enough, as `| head` does.
+    if (error instanceof Deno.errors.BrokenPipe) return 0;
     fail("node", error instanceof Error ? error.message : String(error));
   }
 }

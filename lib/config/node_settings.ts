@@ -232,29 +232,6 @@ export const NODE_SETTINGS = {
     help:
       "A metric that keeps exactly one value for that long is named in the diagnostic stuck; 0 is off.",
   },
-  rules: {
-    kind: "list",
-    group: "Detection",
-    default: [],
-    max: 256,
-    placeholder: "RULE",
-    runtime: true,
-    help: "Further diagnostics, see docs/detectors.md.",
-  },
-  led: {
-    kind: "text",
-    group: "Running",
-    default: "",
-    placeholder: "NAME",
-    help: "Light under led_path that shows the node's health; empty for none.",
-  },
-  led_path: {
-    kind: "text",
-    group: "Running",
-    default: "/sys/class/leds",
-    placeholder: "DIR",
-    help: "Directory of the machine's lights.",
-  },
   stop_grace_ms: {
     kind: "integer",
     group: "Running",
