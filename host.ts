@@ -5,7 +5,7 @@ import { fail, writeLog } from "./lib/cli/output.ts";
 import { stopSignal } from "./lib/cli/stop.ts";
 import { HOST_SETTINGS, type HostSettings } from "./lib/config/host_settings.ts";
 import { type FaultSpec, parseFault } from "./lib/host/faults.ts";
-import { Host } from "./lib/host/host.ts";
+import { Host, limitsOf } from "./lib/host/host.ts";
 import { configureLog } from "./lib/log.ts";
 import { isLoopback, parseAddress } from "./lib/platform/address.ts";
 import { denoClock, denoRandom } from "./lib/platform/deno_clock.ts";
@@ -90,20 +90,8 @@ async function main(): Promise<void> {
       clock: denoClock,
       random: settings.allow_faults ? seededRandom(settings.fault_seed) : denoRandom,
       transport: transportOf(settings),
-      listen: settings.listen,
       version: VERSION,
-      connectionsMax: settings.connections_max,
-      nodesMax: settings.nodes_max,
-      handshakeTimeoutMs: settings.handshake_timeout_ms,
-      heartbeatMs: settings.heartbeat_ms,
-      broadcastMs: settings.broadcast_ms,
-      unprocessedBytesMax: settings.unprocessed_bytes_max,
-      inflightBytesTotal: settings.inflight_bytes_total,
-      commitIntervalMs: settings.commit_interval_ms,
-      commitRecordsMax: settings.commit_records_max,
-      retentionAgeMs: settings.retention_age_s * 1_000,
-      retentionBytes: settings.retention_bytes,
-      allowFaults: settings.allow_faults,
+      ...limitsOf(settings),
       faults,
     });
     log.info("host {version} listening for nodes on {address}", {

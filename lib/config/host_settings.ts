@@ -1,5 +1,6 @@
 /** Every setting of the host. Nothing else defines one. */
 
+import { LOG_SETTINGS } from "./log_settings.ts";
 import { ADDRESS } from "./node_settings.ts";
 import type { SettingTable, ValuesOf } from "./setting.ts";
 
@@ -198,20 +199,7 @@ export const HOST_SETTINGS = {
     max: 4_294_967_295,
     help: "Seed of everything that is random about faults.",
   },
-  log_level: {
-    kind: "choice",
-    group: "Running",
-    default: "info",
-    choices: ["debug", "info", "warning", "error"],
-    help: "Least severe level that is logged.",
-  },
-  log_format: {
-    kind: "choice",
-    group: "Running",
-    default: "text",
-    choices: ["text", "json"],
-    help: "Log lines for people, or JSON lines for machines; always to standard error.",
-  },
+  ...LOG_SETTINGS,
 } as const satisfies SettingTable;
 
 /** The host's settings after validation. */

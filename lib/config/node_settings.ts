@@ -1,5 +1,6 @@
 /** Every setting of the node. Nothing else defines one. */
 
+import { LOG_SETTINGS } from "./log_settings.ts";
 import type { SettingTable, ValuesOf } from "./setting.ts";
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -241,20 +242,7 @@ export const NODE_SETTINGS = {
     unit: "ms",
     help: "On SIGTERM, the longest time to send what is left. What is not sent stays in the log.",
   },
-  log_level: {
-    kind: "choice",
-    group: "Running",
-    default: "info",
-    choices: ["debug", "info", "warning", "error"],
-    help: "Least severe level that is logged.",
-  },
-  log_format: {
-    kind: "choice",
-    group: "Running",
-    default: "text",
-    choices: ["text", "json"],
-    help: "Log lines for people, or JSON lines for machines; always to standard error.",
-  },
+  ...LOG_SETTINGS,
 } as const satisfies SettingTable;
 
 /** The node's settings after validation. */

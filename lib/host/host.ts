@@ -1,5 +1,6 @@
 /** The host as a whole: sessions, ledgers, group commit, registry, configurations, faults, retention. */
 import { getLogger } from "@logtape/logtape";
+import type { HostSettings } from "../config/host_settings.ts";
 import { checkRuntimeConfig, problemsText } from "../config/runtime.ts";
 import type { Clock, Listener, Random, Transport } from "../platform/platform.ts";
 import type { ConfigRow, EventRow, Store } from "../platform/store.ts";
@@ -34,6 +35,28 @@ export interface HostOptions {
   readonly retentionBytes: number;
   readonly allowFaults: boolean;
   readonly faults: readonly FaultSpec[];
+}
+
+/** The part of the options that settings decide. */
+export function limitsOf(settings: HostSettings): Omit<
+  HostOptions,
+  "store" | "clock" | "random" | "transport" | "version" | "faults"
+> {
+  return {
+    listen: settings.listen,
+    connectionsMax: settings.connections_max,
+    nodesMax: settings.nodes_max,
+    handshakeTimeoutMs: settings.handshake_timeout_ms,
+    heartbeatMs: settings.heartbeat_ms,
+    broadcastMs: settings.broadcast_ms,
+    unprocessedBytesMax: settings.unprocessed_bytes_max,
+    inflightBytesTotal: settings.inflight_bytes_total,
+    commitIntervalMs: settings.commit_interval_ms,
+    commitRecordsMax: settings.commit_records_max,
+    retentionAgeMs: settings.retention_age_s * 1_000,
+    retentionBytes: settings.retention_bytes,
+    allowFaults: settings.allow_faults,
+  };
 }
 
 /** Counters since the start. */

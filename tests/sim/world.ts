@@ -5,7 +5,7 @@
 import { HOST_SETTINGS } from "../../lib/config/host_settings.ts";
 import { NODE_SETTINGS, type NodeSettings } from "../../lib/config/node_settings.ts";
 import type { SettingTable, ValuesOf } from "../../lib/config/setting.ts";
-import { Host } from "../../lib/host/host.ts";
+import { Host, limitsOf } from "../../lib/host/host.ts";
 import { Node } from "../../lib/node/node.ts";
 import type { Random } from "../../lib/platform/platform.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
@@ -90,20 +90,8 @@ export class World {
       clock,
       random: seededRandom(this.random.below(2 ** 31)),
       transport: this.network.transport(clock),
-      listen: ADDRESS,
       version: "sim",
-      connectionsMax: settings.connections_max,
-      nodesMax: settings.nodes_max,
-      handshakeTimeoutMs: settings.handshake_timeout_ms,
-      heartbeatMs: settings.heartbeat_ms,
-      broadcastMs: settings.broadcast_ms,
-      unprocessedBytesMax: settings.unprocessed_bytes_max,
-      inflightBytesTotal: settings.inflight_bytes_total,
-      commitIntervalMs: settings.commit_interval_ms,
-      commitRecordsMax: settings.commit_records_max,
-      retentionAgeMs: 0,
-      retentionBytes: 0,
-      allowFaults: false,
+      ...limitsOf({ ...settings, listen: ADDRESS }),
       faults: [],
     });
   }
