@@ -17,6 +17,10 @@ const nodes = Number(values.nodes), minutes = Number(values.minutes);
 const only = values.faults?.split(",") as Fault[] | undefined;
 const first = Number(values.seed ?? values.from);
 const count = values.seed === undefined ? Number(values.seeds) : 1;
+if (!(Number.isInteger(first) && first >= 0 && first + count <= 2 ** 32)) {
+  console.error("sim: seeds are whole numbers from 0 to 2^32 - 1");
+  Deno.exit(2);
+}
 const fired = new Map<Fault, number>();
 const startedMs = performance.now();
 let virtualMs = 0, steps = 0, stored = 0, gaps = 0, failed = 0;

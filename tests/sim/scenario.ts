@@ -76,8 +76,8 @@ export async function runSeed(
 function settingsFor(seed: number) {
   return {
     sample_hz: [1, 2, 10][seed % 3]!,
-    ring_records: [64, 256, 2_000][(seed >> 2) % 3]!,
-    wal_bytes_max: [131_072, 262_144, 4_194_304][(seed >> 4) % 3]!,
+    ring_records: [64, 256, 2_000][(seed >>> 2) % 3]!,
+    wal_bytes_max: [131_072, 262_144, 4_194_304][(seed >>> 4) % 3]!,
     wal_sync: seed % 5 === 0 ? "always" as const : "interval" as const,
   };
 }
