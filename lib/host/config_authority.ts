@@ -14,6 +14,8 @@ export class ConfigAuthority {
   #store: Store;
   #byTarget = new Map<string, ConfigRow>();
   #version: number;
+  /** Targets whose configuration was set since this start. */
+  #setHere = new Set<string>();
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(store: Store) {
@@ -22,19 +24,30 @@ export class ConfigAuthority {
     this.#version = Math.max(0, ...store.state.configs.map((row) => row.cfg_version));
   }
 
-  /** A node reports a version: the next one given out will be above it. */
-  noteVersion(version: number): void {
-    this.#version = Math.max(this.#version, version);
+  /**
+   * A node reports a version: the next one given out will be above it. Where it is above what this host ever
+   * gave, the host has forgotten versions, as when restored from a backup; what an operator has set since
+   * is then hidden behind the forgotten one, and is returned, to be set again.
+   */
+  noteVersion(nodeId: string, version: number): ConfigRow | undefined {
+    if (version <= this.#version) return undefined;
+    this.#version = version;
+    const row = this.#row(nodeId);
+    return row !== undefined && this.#setHere.has(row.target) ? row : undefined;
   }
 
   /** The configuration that `nodeId` should have, if there is one. */
   desired(nodeId: string): VersionedConfig | undefined {
+    const row = this.#row(nodeId);
+    return row && { cfg_version: row.cfg_version, config: { ...row.config } };
+  }
+
+  #row(nodeId: string): ConfigRow | undefined {
     const own = this.#byTarget.get(nodeId);
     const all = this.#byTarget.get(ALL_NODES);
-    const row = own === undefined || (all !== undefined && all.cfg_version > own.cfg_version)
+    return own === undefined || (all !== undefined && all.cfg_version > own.cfg_version)
       ? all
       : own;
-    return row && { cfg_version: row.cfg_version, config: { ...row.config } };
   }
 
   /** Sets the configuration of a node or of all; durable when it resolves with its version. */
@@ -43,6 +56,7 @@ export class ConfigAuthority {
       const row = { target, cfg_version: ++this.#version, config, at_wall_ms: atWallMs };
       await this.#store.putConfig(row);
       this.#byTarget.set(target, row);
+      this.#setHere.add(target);
       return row;
     };
     const result = this.#writing.then(write);

@@ -250,7 +250,12 @@ export class Host {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       await clock.sleepUntil(clock.monotonicMs() + broadcastMs, signal);
-      for (const [nodeId, driver] of this.#current) driver.broadcast(this.desiredVersion(nodeId));
+      for (const [nodeId, driver] of this.#current) {
+        const desired = this.configs.desired(nodeId);
+        // One that was set while the node was being let in.
+        if (desired !== undefined) driver.pushConfig(desired);
+        driver.broadcast(desired?.cfg_version ?? 0);
+      }
     }
   }
 
@@ -357,7 +362,11 @@ export class Host {
     const node = this.registry.connected(hello, peer, encoding, ledger.highAcked, now);
     this.#byLedger.set(ledger, driver);
     node.replaying = node.backlog > 0;
-    this.configs.noteVersion(hello.cfg_version);
+    const hidden = this.configs.noteVersion(node_id, hello.cfg_version);
+    if (hidden !== undefined) {
+      this.event("config_ahead", node_id, { cfg_version: hello.cfg_version });
+      this.setConfig(hidden.target, { ...hidden.config }).catch(() => {});
+    }
     this.event(
       before === hello.boot_id || before === undefined ? "connected" : "restarted",
       node_id,

@@ -65,6 +65,8 @@ export class SessionDriver {
   #closed = false;
   #unprocessedBytes = 0;
   #credit: Credit | undefined;
+  /** Version of the newest configuration that the node has or was sent. */
+  #toldVersion = 0;
   #ackedHigh = 0;
   #ackedRanges = "";
   #ackDue = false;
@@ -128,8 +130,11 @@ export class SessionDriver {
     });
   }
 
+  /** Sends a configuration, unless the node was told of it, or has a newer one. */
   pushConfig(config: VersionedConfig): void {
-    if (this.isOpen) this.#send({ type: "config_update", ...config });
+    if (!this.isOpen || config.cfg_version <= this.#toldVersion) return;
+    this.#toldVersion = config.cfg_version;
+    this.#send({ type: "config_update", ...config });
   }
 
   /** Tells what is durable now. Acks are cumulative: while one leaves, the next waits and covers both. */
@@ -268,6 +273,7 @@ export class SessionDriver {
     this.ledger = ledger;
     this.node = node;
     this.replayUntil = hello.next_seq;
+    this.#toldVersion = Math.max(hello.cfg_version, config?.cfg_version ?? 0);
     this.#credit = this.#host.creditFor(this);
     this.#ackedHigh = ledger.highAcked;
     const ranges = ledger.ranges(WELCOME_RANGES_MAX);

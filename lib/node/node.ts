@@ -13,7 +13,7 @@ import { Degraded, Downsampler, type Pressure, samplesPerRecord } from "./downsa
 import { Sampler } from "./sampler.ts";
 import type { Sensor, SensorRuntime } from "./sensors/sensor.ts";
 import type { NodeStatus } from "./status.ts";
-import { UplinkDriver } from "./uplink_driver.ts";
+import { type LinkStatus, UplinkDriver } from "./uplink_driver.ts";
 
 /** See {@linkcode Node.start}. */
 export interface NodeOptions {
@@ -198,6 +198,20 @@ export class Node {
     const late = this.#o.clock.monotonicMs() - this.#sampler.lastTickMs;
     const allowed = 3 * this.#sampler.periodMs + 2_000;
     return late > allowed ? `no sample for ${Math.round(late)} ms` : undefined;
+  }
+
+  /** The link as it is now. */
+  get link(): LinkStatus {
+    return this.#uplink.status();
+  }
+  /** Samples taken, and ticks that were missed, since the start. */
+  get sampled(): { readonly samples: number; readonly missedTicks: number } {
+    const { samples, missedTicks } = this.#sampler;
+    return { samples, missedTicks };
+  }
+  /** Version of the configuration in force; 0 before the first. */
+  get cfgVersion(): number {
+    return this.#config.version;
   }
 
   /** Everything at a glance. */

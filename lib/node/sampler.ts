@@ -93,7 +93,7 @@ export class Sampler {
       const period = this.#periodMs;
       if (this.#wake.signal.aborted) this.#wake = new AbortController();
       this.#sink.boundary();
-      if (this.#periodMs !== period) tickMs = now;
+      if (this.#periodMs !== period) tickMs = Math.max(now, this.#lastTickMs + this.#periodMs);
       if (now < tickMs) continue;
       const missed = Math.floor((now - tickMs) / this.#periodMs);
       this.#missedTicks += missed;

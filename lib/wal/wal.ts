@@ -107,7 +107,8 @@ export class Wal {
   /** Files with appends that no sync covers yet, oldest first. */
   #unsynced = new Set<DiskFile>();
   #entriesUnsynced = false;
-  #doomed: string[] = [];
+  /** Retired segments that are still to be removed. */
+  #doomed: { name: string; bytes: number }[] = [];
   #failure: string | undefined;
   #retryAtMs = 0;
   #reader: LogReader;
@@ -178,9 +179,13 @@ export class Wal {
       if (isUncertain || found.tornBytes > 0) this.#skipReserve();
     }
     try {
-      if (found.epoch !== undefined) await this.#resumeTail(found.tailEnd);
-      await this.#writeCheckpoint(false);
+      if (found.epoch !== undefined) await this.#resumeTail(found);
+      // The limit may be lower than it was.
+      this.#evict();
+      await this.#removeDoomed();
+      // Before the checkpoint: that names this boot, and what was skipped must be on record by then.
       if (this.#writer === undefined) this.#startSegment();
+      await this.#writeCheckpoint(false);
       await disk.syncDir();
     } catch (error) {
       this.#fail("log can't be written", error);
@@ -199,10 +204,12 @@ export class Wal {
   }
 
   /** Cuts a torn tail, makes what a killed process left in the page cache durable, goes on in that file. */
-  async #resumeTail(tailEnd: number): Promise<void> {
+  async #resumeTail({ tailEnd, checkpoint }: Recovered): Promise<void> {
     const { disk } = this.#o;
-    for (const segment of this.#segments.slice(-2)) {
+    const synced = checkpoint?.lastSeq ?? 0;
+    for (const segment of this.#segments) {
       const isLast = segment === this.#segments.at(-1);
+      if (segment.end <= synced && !isLast) continue;
       const file = await disk.open(segment.name, true);
       try {
         if (isLast && file.size > Math.max(tailEnd, SEGMENT_HEADER_BYTES)) {
@@ -259,9 +266,10 @@ export class Wal {
   }
   /** Bytes of all files in the directory. */
   get bytes(): number {
-    let bytes = this.#otherBytes;
-    for (const segment of this.#segments) bytes += segment.bytes;
-    return bytes;
+    return this.#keptBytes + this.#doomed.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+  get #keptBytes(): number {
+    return this.#segments.reduce((sum, { bytes }) => sum + bytes, this.#otherBytes);
   }
   get bytesMax(): number {
     return this.#bytesMax;
@@ -445,21 +453,29 @@ export class Wal {
   #write(seq: number, payload: Uint8Array): void {
     if (this.#writer !== undefined && this.#writer.bytes >= this.#segmentBytes) this.#sealWriter();
     const need = payload.length + RECORD_OVERHEAD_BYTES;
-    if (this.bytes + need > this.#bytesMax) {
-      this.#wake();
-      throw new Error("the log has reached wal_bytes_max");
-    }
+    this.#checkRoom(need + (this.#writer === undefined ? SEGMENT_HEADER_BYTES : 0));
     if (this.#writer === undefined) this.#startSegment(seq);
     const segment = this.#segments.at(-1)!;
-    this.#writer!.append(seq, payload);
     this.#unsynced.add(this.#writer!.file);
+    try {
+      this.#writer!.append(seq, payload);
+    } finally {
+      // A full disk takes a part.
+      segment.bytes = this.#writer!.bytes;
+    }
     segment.end = seq;
-    segment.bytes = this.#writer!.bytes;
     this.#writtenSeq = seq;
     this.stats.written_bytes += need;
   }
 
+  #checkRoom(bytes: number): void {
+    if (this.bytes + bytes <= this.#bytesMax) return;
+    this.#wake();
+    throw new Error("the log has reached wal_bytes_max");
+  }
+
   #startSegment(base: number = this.#nextSeq): void {
+    this.#checkRoom(SEGMENT_HEADER_BYTES);
     const { prev, reason } = this.#jump ?? { prev: base - 1, reason: "none" as const };
     const name = segmentName(base, ++this.#turn);
     const file = this.#o.disk.create(name);
@@ -498,10 +514,13 @@ export class Wal {
   async #syncNow(): Promise<boolean> {
     if (this.#failure !== undefined) return false;
     const target = this.#writtenSeq;
-    const files = [...this.#unsynced];
-    if (files.length === 0 && !this.#entriesUnsynced) return true;
+    const files = new Map<DiskFile, number>();
+    if (this.#unsynced.size === 0 && !this.#entriesUnsynced) return true;
     try {
-      for (const file of files) await file.sync();
+      for (const file of [...this.#unsynced]) {
+        files.set(file, file.size);
+        await file.sync();
+      }
       if (this.#entriesUnsynced) {
         this.#entriesUnsynced = false;
         await this.#o.disk.syncDir();
@@ -514,24 +533,25 @@ export class Wal {
     }
     this.stats.syncs++;
     if (this.#failure !== undefined) return false;
-    for (const file of files) {
-      const isLive = file === this.#writer?.file;
-      if (isLive && this.#writtenSeq > target) continue;
+    for (const [file, syncedSize] of files) {
+      // A slow disk: more was appended while the sync, or that of another file, was under way.
+      if (file.size > syncedSize) continue;
       this.#unsynced.delete(file);
-      if (!isLive) file.close();
+      if (file !== this.#writer?.file) file.close();
     }
     this.#syncedSeq = Math.max(this.#syncedSeq, target);
     return true;
   }
 
-  /** Starts a new segment and writes again what is in the ring and not known to be on disk. */
+  /** Starts a new segment and writes again what only the ring holds for certain. */
   async #recoverWriting(): Promise<void> {
     while (this.#syncing !== undefined) await this.#syncing;
     if (this.#isUnread && !await this.#isEmptyNow()) return;
     for (const file of this.#unsynced) file.close();
     this.#unsynced.clear();
     this.#sealWriter();
-    const first = this.#ring.first(this.#syncedSeq + 1)?.[0] ?? this.#nextSeq;
+    const needed = Math.max(this.#syncedSeq, this.#highAcked) + 1;
+    const first = this.#ring.first(needed)?.[0] ?? this.#nextSeq;
     const isJump = first > this.#writtenSeq + 1 && this.#jump === undefined;
     if (isJump) this.#jump = { reason: "unwritten", prev: this.#writtenSeq };
     const jump = this.#jump;
@@ -541,8 +561,12 @@ export class Wal {
       for (const segment of this.#segments.slice(0, count)) {
         segment.end = Math.min(segment.end, first - 1);
       }
+      // Appends that come meanwhile go to the ring only, and so are written here in their turn.
+      for (let next = this.#ring.first(first); next; next = this.#ring.first(next[0] + 1)) {
+        if (this.#isTooBig) await this.#tidy();
+        this.#write(next[0], next[1]);
+      }
       this.#failure = undefined;
-      for (const [seq, payload] of [...this.#ring.from(first)]) this.#write(seq, payload);
       if (await this.#syncNow()) {
         await this.#checkpointOrFail(false);
         log.info("disk takes records again, from seq {first}", { first });
@@ -581,7 +605,7 @@ export class Wal {
 
   /** Room for one more segment is kept free, so that appending never meets the limit. */
   get #isTooBig(): boolean {
-    return this.#segments.length > 1 && this.bytes > this.#bytesMax - this.#segmentBytes;
+    return this.#segments.length > 1 && this.#keptBytes > this.#bytesMax - this.#segmentBytes;
   }
 
   /** Compacts what is acked and evicts what the limit doesn't allow. */
@@ -593,6 +617,11 @@ export class Wal {
       this.#retire(oldest);
       this.stats.compacted_segments++;
     }
+    this.#evict();
+    await this.#removeDoomed();
+  }
+
+  #evict(): void {
     while (this.#isTooBig) {
       const oldest = this.#segments[0]!;
       const from = Math.max(oldest.base, this.#highAcked + 1);
@@ -603,9 +632,12 @@ export class Wal {
       }
       this.#retire(oldest);
     }
+  }
+
+  async #removeDoomed(): Promise<void> {
     while (this.#doomed.length > 0) {
       try {
-        await this.#o.disk.remove(this.#doomed[0]!);
+        await this.#o.disk.remove(this.#doomed[0]!.name);
         this.#doomed.shift();
       } catch (error) {
         return this.#fail("segment can't be removed", error);
@@ -615,7 +647,7 @@ export class Wal {
 
   #retire(segment: FoundSegment): void {
     this.#segments.splice(this.#segments.indexOf(segment), 1);
-    this.#doomed.push(segment.name);
+    this.#doomed.push({ name: segment.name, bytes: segment.bytes });
     this.#reader.forget(segment);
   }
 

@@ -22,6 +22,7 @@ export class Kernel {
   #atOnce = 0;
   /** Events run so far. */
   steps = 0;
+  #watchers: { atStep: number; act: () => void }[] = [];
 
   get nowMs(): number {
     return this.#now;
@@ -38,6 +39,11 @@ export class Kernel {
     return () => live = false;
   }
 
+  /** Runs `act` between two events, `steps` events from now. */
+  afterSteps(steps: number, act: () => void): void {
+    this.#watchers.push({ atStep: this.steps + steps, act });
+  }
+
   /** Runs everything due up to `untilMs`, which is then the present. */
   async runUntil(untilMs: number): Promise<void> {
     await settle();
@@ -49,6 +55,12 @@ export class Kernel {
       this.steps++;
       timer.fire();
       await settle();
+      const due = this.#watchers.filter(({ atStep }) => atStep <= this.steps);
+      if (due.length > 0) {
+        this.#watchers = this.#watchers.filter(({ atStep }) => atStep > this.steps);
+        for (const { act } of due) act();
+        await settle();
+      }
     }
     this.#now = untilMs;
   }
@@ -101,12 +113,15 @@ export class MachineClock implements Clock {
   #kernel: Kernel;
   #alive = true;
   #bootMs: number;
+  #rate: number;
   /** Wall time minus virtual time; a jump changes it. */
   wallOffsetMs: number;
 
-  constructor(kernel: Kernel, wallOffsetMs: number) {
+  /** `rate` is how fast this machine's clocks run; 1 is right. */
+  constructor(kernel: Kernel, wallOffsetMs: number, rate: number = 1) {
     this.#kernel = kernel;
     this.#bootMs = kernel.nowMs;
+    this.#rate = rate;
     this.wallOffsetMs = wallOffsetMs;
   }
 
@@ -117,10 +132,10 @@ export class MachineClock implements Clock {
     return this.#alive;
   }
   monotonicMs(): number {
-    return this.#kernel.nowMs - this.#bootMs;
+    return (this.#kernel.nowMs - this.#bootMs) * this.#rate;
   }
   wallMs(): number {
-    return this.#kernel.nowMs + this.wallOffsetMs;
+    return this.#bootMs + this.monotonicMs() + this.wallOffsetMs;
   }
 
   sleepUntil(deadlineMs: number, signal?: AbortSignal): Promise<void> {
@@ -134,8 +149,8 @@ export class MachineClock implements Clock {
       };
       signal?.addEventListener("abort", done);
       // Rounding must not let a wait end before its deadline by this machine's own clock.
-      let at = deadlineMs + this.#bootMs;
-      if (at - this.#bootMs < deadlineMs) at += 0.001;
+      let at = deadlineMs / this.#rate + this.#bootMs;
+      if ((at - this.#bootMs) * this.#rate < deadlineMs) at += 0.001;
       if (at !== Infinity) cancel = this.#kernel.at(at, done);
     });
   }

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { runSeed } from "./scenario.ts";
+import { runSeed } from "./run.ts";
 
 Deno.test("simulator: twelve seeds of failures lose nothing in silence and store nothing twice", async () => {
   for (let seed = 1; seed <= 12; seed++) {

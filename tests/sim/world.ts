@@ -1,18 +1,21 @@
 /**
- * Host and nodes of the real code in a simulated world, with an oracle beside it that knows what was sampled.
- * One seed decides everything.
+ * Host and nodes of the real code in a simulated world, with the oracle watching. One seed decides everything.
  */
 import { HOST_SETTINGS } from "../../lib/config/host_settings.ts";
 import { NODE_SETTINGS, type NodeSettings } from "../../lib/config/node_settings.ts";
 import type { SettingTable, ValuesOf } from "../../lib/config/setting.ts";
+import { creditFor } from "../../lib/host/credit.ts";
 import { Host, limitsOf } from "../../lib/host/host.ts";
 import { Node } from "../../lib/node/node.ts";
-import type { Random } from "../../lib/platform/platform.ts";
-import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import type { SensorRuntime } from "../../lib/node/sensors/sensor.ts";
+import type { Connection, Transport } from "../../lib/platform/platform.ts";
+import { seededRandom } from "../../lib/platform/seeded_random.ts";
+import type { LostRange } from "../../lib/wal/wal.ts";
+import { parseSegmentName } from "../../lib/wal/format.ts";
 import { SimDisk } from "./disk.ts";
 import { Kernel, MachineClock } from "./kernel.ts";
 import { Network } from "./network.ts";
+import { type EpochTruth, Evidence, Oracle, sampleOf } from "./oracle.ts";
 import { Durable, SimStore } from "./store.ts";
 
 const ADDRESS = "host:7400";
@@ -24,28 +27,30 @@ function defaults<T extends SettingTable>(table: T): ValuesOf<T> {
   ) as ValuesOf<T>;
 }
 
+const HOST_LIMITS = limitsOf({ ...defaults(HOST_SETTINGS), listen: ADDRESS });
+
 /** A device: what outlives its node's process, and the process while there is one. */
-class Device {
+export class Device {
   readonly id: string;
+  /** Tells a twin from the device whose id it uses. */
+  readonly label: string;
+  readonly rate: number;
+  readonly evidence = new Evidence();
   walDisk = new SimDisk();
   configDisk = new SimDisk();
   clock: MachineClock | undefined;
   node: Node | undefined;
+  bootWallMs = START_WALL_MS;
   osBoot = 1;
   run = 0;
-  /** A fault struck that may destroy what was synced: damage, eviction, a failing disk, a host's loss. */
-  mayLose = false;
-  /** Highest seq that was ever synced, by node and epoch. */
-  readonly synced = new Map<string, number>();
-  /** Numbers that were skipped at a start, by node and epoch. */
-  readonly skipped = new Map<string, [number, number][]>();
-  constructor(id: string) {
-    this.id = id;
-  }
+  /** Highest version of a configuration that it said to be in force. */
+  cfgReported = 0;
+  gaps: readonly LostRange[] = [];
 
-  /** Whether `seq` was skipped and so never named a record. */
-  jumped(key: string, seq: number): boolean {
-    return (this.skipped.get(key) ?? []).some(([from, to]) => from <= seq && seq <= to);
+  constructor(id: string, label: string, rate: number) {
+    this.id = id;
+    this.label = label;
+    this.rate = rate;
   }
 }
 
@@ -55,43 +60,55 @@ export class Violation extends Error {}
 /** See the head of the file. */
 export class World {
   readonly kernel = new Kernel();
-  readonly random: Random;
   readonly network: Network;
+  readonly oracle = new Oracle();
   readonly devices: Device[];
+  /** Devices that an operator takes away in the end. */
+  readonly extras: Device[] = [];
   /** What happened, for the trace. */
   readonly trace: string[] = [];
+  onNote: ((note: string) => void) | undefined;
   durable = new Durable();
   backup: Durable | undefined;
   hostClock: MachineClock | undefined;
   host: Host | undefined;
   store: SimStore | undefined;
-  /** Faults after which a gap may rightly cover what was once acked or sent. */
-  hostLostData = false;
+  /** All faults have ended: what was still to happen doesn't. */
+  calm = false;
+  #seed: number;
+  #starts = 0;
   #settings: Partial<NodeSettings>;
 
   constructor(seed: number, nodes: number, settings: Partial<NodeSettings> = {}) {
-    this.random = seededRandom(seed);
-    this.network = new Network(this.kernel, seededRandom(seed ^ 0x5bd1e995));
-    this.devices = Array.from({ length: nodes }, (_, index) => new Device(`node-${index + 1}`));
+    const random = seededRandom(seed ^ 0x1234567);
+    this.#seed = random.below(2 ** 31);
+    this.network = new Network(this.kernel, seededRandom(random.below(2 ** 31)));
+    this.devices = Array.from({ length: nodes }, (_, index) => {
+      const id = `node-${index + 1}`;
+      return new Device(id, id, 1 + (random.below(2_001) - 1_000) / 1e6);
+    });
     this.#settings = settings;
   }
 
   note(what: string): void {
-    this.trace.push(`${(this.kernel.nowMs / 1_000).toFixed(3)} ${what}`);
+    const note = `${(this.kernel.nowMs / 1_000).toFixed(3)} ${what}`;
+    this.trace.push(note);
+    this.onNote?.(note);
   }
 
+  /** Starts the host where there is none. */
   async startHost(): Promise<void> {
+    if (this.hostClock !== undefined) return;
     this.note("host starts");
-    const settings = defaults(HOST_SETTINGS);
     const clock = this.hostClock = new MachineClock(this.kernel, START_WALL_MS);
     const store = this.store = new SimStore(this.durable, clock);
     this.host = await Host.start({
       store,
       clock,
-      random: seededRandom(this.random.below(2 ** 31)),
+      random: this.#random(),
       transport: this.network.transport(clock),
       version: "sim",
-      ...limitsOf({ ...settings, listen: ADDRESS }),
+      ...HOST_LIMITS,
       faults: [],
     });
   }
@@ -105,165 +122,209 @@ export class World {
     this.hostClock = this.host = this.store = undefined;
   }
 
+  /** Starts a device's node where there is none. */
   async startNode(device: Device): Promise<void> {
-    this.note(`${device.id} starts`);
+    if (device.clock !== undefined) return;
+    this.note(`${device.label} starts`);
     device.run++;
-    const clock = device.clock = new MachineClock(this.kernel, START_WALL_MS);
-    const settings = {
-      ...defaults(NODE_SETTINGS),
-      host: ADDRESS,
-      encoding: "ndjson" as const,
-      sensors: ["sim:spike_every_s=20"],
-      ...this.#settings,
-    };
-    device.node = await Node.start({
-      settings,
+    const offset = device.bootWallMs - this.kernel.nowMs;
+    const clock = device.clock = new MachineClock(this.kernel, offset, device.rate);
+    device.walDisk.onChange = (what, name) => this.#onDisk(device, what, name);
+    const node = await Node.start({
+      settings: {
+        ...defaults(NODE_SETTINGS),
+        host: ADDRESS,
+        sensors: ["sim:spike_every_s=20"],
+        ...this.#settings,
+      },
       nodeId: device.id,
       version: "sim",
       walDisk: device.walDisk,
       configDisk: device.configDisk,
       clock,
-      random: seededRandom(this.random.below(2 ** 31)),
-      transport: this.network.transport(clock),
+      random: this.#random(),
+      transport: this.#tapped(device, clock),
       sensors: sensorsOf(clock),
-      bootId: `${device.id}-run-${device.run}`,
-      osBootId: `${device.id}-boot-${device.osBoot}`,
+      bootId: `${device.label}-run-${device.run}`,
+      osBootId: `${device.label}-boot-${device.osBoot}`,
     });
-    const { wal } = device.node;
-    const key = `${device.id} ${wal.epoch}`;
-    const synced = device.synced.get(key) ?? 0;
-    if (wal.runFirstSeq <= synced && !device.mayLose) {
-      throw new Violation(`${key}: number ${wal.runFirstSeq} is given again, ${synced} was synced`);
-    }
-    const skips = device.skipped.get(key) ?? [];
-    skips.push([synced + 1, wal.runFirstSeq - 1]);
-    device.skipped.set(key, skips);
+    if (device.clock !== clock) return;
+    device.node = node;
+    this.#watch(device, node);
   }
 
-  /** Ends a node's process at once; with `power` the device, too. */
-  crashNode(device: Device, power: boolean): void {
+  /** The truth of the epoch that a node is in. */
+  truthOf(device: Device): EpochTruth {
+    return this.oracle.truth(`${device.id} ${device.node!.wal.epoch}`, device.evidence);
+  }
+
+  /** Ends a node's process at once; with `power` the device, too: `seed` decides what survives. */
+  crashNode(device: Device, power: boolean, seed = 0): void {
     if (device.clock === undefined) return;
-    if (device.node !== undefined) {
-      this.#note(`${device.id} ${device.node.wal.epoch}`, device.id, device.node);
-    }
-    this.note(`${device.id} ${power ? "loses power" : "is killed"}`);
+    if (device.node !== undefined) this.#checkNode(device, device.node);
+    this.note(`${device.label} ${power ? "loses power" : "is killed"}`);
     device.clock.stop();
     this.network.machineGone(device.clock);
     device.clock = device.node = undefined;
-    if (power) device.osBoot++;
-    const faults = device.walDisk.faults;
-    device.walDisk = power ? device.walDisk.afterPowerCut(this.random) : device.walDisk.afterKill();
+    const faults = device.walDisk.faults, configFaults = device.configDisk.faults;
+    if (power) {
+      const random = seededRandom(seed);
+      device.osBoot++;
+      device.evidence.powerCut = true;
+      device.bootWallMs = START_WALL_MS + this.kernel.nowMs;
+      device.walDisk = device.walDisk.afterPowerCut(random);
+      device.configDisk = device.configDisk.afterPowerCut(random);
+    } else {
+      device.walDisk = device.walDisk.afterKill();
+      device.configDisk = device.configDisk.afterKill();
+    }
     Object.assign(device.walDisk.faults, faults);
-    device.configDisk = power
-      ? device.configDisk.afterPowerCut(this.random)
-      : device.configDisk.afterKill();
+    Object.assign(device.configDisk.faults, configFaults);
   }
 
-  run(seconds: number): Promise<void> {
-    return this.kernel.runUntil(this.kernel.nowMs + seconds * 1_000);
-  }
-
-  /** Ends all faults, starts what is down, and waits until every backlog is drained. */
-  async heal(secondsMax: number): Promise<void> {
-    this.note("all faults end");
-    Object.assign(this.network.faults, { refuses: false, silent: false, delayMsMax: 20 });
-    if (this.host === undefined) await this.startHost();
-    this.store!.fails = false;
-    for (const device of this.devices) {
-      Object.assign(device.walDisk.faults, {
-        capacity: Infinity,
-        syncFails: false,
-        writeFails: false,
-        readFails: false,
-      });
-      if (device.node === undefined) await this.startNode(device);
-    }
-    for (let waited = 0; waited < secondsMax; waited++) {
-      await this.run(1);
-      if (this.devices.every(({ node }) => node!.wal.backlog < 100 && node!.wal.writable)) return;
-    }
-    const stuck = (await Promise.all(this.devices.map(async ({ id, node }) => {
-      const { link, backlog, gaps, wal, high_acked, next_seq } = await node!.status();
-      return JSON.stringify({ id, backlog, gaps, wal, high_acked, next_seq, link });
-    }))).join("\n");
-    throw new Violation(`not drained ${secondsMax} s after all faults ended: ${stuck}`);
-  }
-
-  /** Every number is stored once or declared, and no sample is stored under two numbers. */
-  check(): void {
-    for (const [key, state] of this.durable.epochs) {
-      const rows = this.durable.records.get(key) ?? new Map();
-      const gaps = this.durable.gaps.get(key) ?? [];
-      const declared = new Set<number>();
-      for (const { from_seq, to_seq } of gaps) {
-        for (let seq = from_seq; seq <= to_seq; seq++) {
-          if (declared.has(seq)) throw new Violation(`${key}: seq ${seq} is declared twice`);
-          if (rows.has(seq)) throw new Violation(`${key}: seq ${seq} is stored and declared lost`);
-          declared.add(seq);
-        }
-      }
-      for (let seq = 1; seq <= state.high_acked; seq++) {
-        if (!rows.has(seq) && !declared.has(seq)) {
-          throw new Violation(`${key}: seq ${seq} of ${state.high_acked} is lost in silence`);
-        }
-      }
-      this.#checkLoss(key, rows, declared);
-      const samples = new Map<string, number>();
-      for (const [seq, row] of rows) {
-        const { boot_id, ts_mono_ms } = JSON.parse(row.payload);
-        const sample = `${boot_id} ${ts_mono_ms}`;
-        const other = samples.get(sample);
-        if (other !== undefined) {
-          throw new Violation(`${key}: ${sample} is seq ${other} and ${seq}`);
-        }
-        samples.set(sample, seq);
-      }
+  /** Runs to `untilMs`, looking at everything now and then; throws the first violation. */
+  async runUntil(untilMs: number): Promise<void> {
+    while (this.kernel.nowMs < untilMs) {
+      await this.kernel.runUntil(Math.min(untilMs, this.kernel.nowMs + 2_000));
+      this.checkNow();
     }
   }
 
-  /**
-   * What was lost must have had a cause. Without a fault that can destroy records, no gap may hold a number
-   * that was given to a sample: only numbers that a power cut made unusable.
-   */
-  #checkLoss(key: string, rows: ReadonlyMap<number, unknown>, declared: ReadonlySet<number>): void {
-    const [nodeId] = key.split(" ");
-    const device = this.devices.find(({ id }) => id === nodeId)!;
-    const given = device.synced.get(key) ?? 0;
-    if (device.mayLose) return;
-    for (let seq = 1; seq <= given; seq++) {
-      if (!rows.has(seq) && declared.has(seq) && !device.jumped(key, seq)) {
-        throw new Violation(`${key}: seq ${seq} was synced and is declared lost without a cause`);
-      }
-    }
+  /** Does `act` later, whatever else happens until then. */
+  later(ms: number, act: () => void | Promise<void>): void {
+    this.kernel.at(this.kernel.nowMs + ms, () => void act());
   }
 
-  /** An ack speaks only of what is durable, and the log's bounds hold. Cheap; to be called often. */
+  /** What holds at any moment; throws what was found wrong. */
   checkNow(): void {
-    for (const { id, node, walDisk } of this.devices) {
-      if (node === undefined) continue;
-      const state = this.durable.epochs.get(`${id} ${node.wal.epoch}`);
-      const durable = state?.high_acked ?? 0;
-      if (node.wal.highAcked > durable && !this.hostLostData) {
-        throw new Violation(`${id}: acked ${node.wal.highAcked}, durable are ${durable}`);
-      }
-      const key = `${id} ${node.wal.epoch}`;
-      this.#note(key, id, node);
-      if (walDisk.bytes > node.wal.bytesMax) {
-        throw new Violation(`${id}: log has ${walDisk.bytes} bytes, limit ${node.wal.bytesMax}`);
-      }
+    for (const device of [...this.devices, ...this.extras]) {
+      if (device.node !== undefined) this.#checkNode(device, device.node);
     }
+    const [first] = this.oracle.violations;
+    if (first !== undefined) throw new Violation(first);
   }
 
-  #note(key: string, id: string, node: Node): void {
-    const device = this.devices.find((other) => other.id === id)!;
-    device.synced.set(key, Math.max(device.synced.get(key) ?? 0, node.wal.syncedSeq));
-    if (node.wal.stats.evicted_records > 0 || !node.wal.writable) device.mayLose = true;
-    if (node.wal.stats.renumbered_records > 0) device.mayLose = true;
+  /** What holds in the end; throws what was found wrong. */
+  checkStore(): void {
+    const stored = new Map([...this.durable.epochs].map(([key, { high_acked }]) => {
+      const rows = this.durable.records.get(key) ?? new Map<number, { payload: string }>();
+      const payloads = new Map([...rows].map(([seq, { payload }]) => [seq, payload]));
+      const samples = new Map([...payloads].map(([seq, payload]) => [seq, sampleOf(payload)]));
+      const gaps = this.durable.gaps.get(key) ?? [];
+      return [key, { highAcked: high_acked, samples, payloads, gaps }];
+    }));
+    this.oracle.checkStore(stored);
+    const bySample = this.oracle.samplesByRun();
+    for (const [run, taken] of this.#samples) {
+      const recorded = bySample.get(run) ?? 0;
+      // The thinning holds back what it still gathers.
+      if (recorded > taken || recorded < taken - 128) {
+        this.oracle.violate(`${run}: ${taken} samples were taken, records stand for ${recorded}`);
+      }
+    }
+    this.checkNow();
   }
+
+  /** The records that each run should stand for, by boot_id. */
+  readonly #samples = new Map<string, number>();
 
   stop(): void {
     this.crashHost();
-    for (const device of this.devices) this.crashNode(device, false);
+    for (const device of [...this.devices, ...this.extras]) this.crashNode(device, false);
+  }
+
+  #random(): ReturnType<typeof seededRandom> {
+    return seededRandom((this.#seed + 7_919 * this.#starts++) >>> 0);
+  }
+
+  #checkNode(device: Device, node: Node): void {
+    const { wal } = node;
+    const truth = this.truthOf(device);
+    truth.synced = Math.max(truth.synced, wal.syncedSeq);
+    this.#samples.set(`${device.label}-run-${device.run}`, node.sampled.samples);
+    if (wal.stats.renumbered_records > 0) {
+      truth.renumbered = true;
+      if (!device.evidence.mayLose) {
+        this.oracle.violate(`${truth.key}: records got new numbers without a cause`);
+      }
+    }
+    const health = node.health();
+    if (health !== undefined) this.oracle.violate(`${truth.key}: sampling stalls: ${health}`);
+    if (node.sampled.missedTicks > 0) this.oracle.violate(`${truth.key}: a tick was missed`);
+    if (!node.wal.writable && !device.evidence.diskFailed) {
+      this.oracle.violate(`${truth.key}: a good disk is not used: ${node.wal.lastError}`);
+    }
+    const most = creditFor(HOST_LIMITS.inflightBytesTotal, 1).records;
+    if (node.link.in_flight > most) {
+      this.oracle.violate(`${truth.key}: ${node.link.in_flight} in flight, ${most} allowed`);
+    }
+    if (node.cfgVersion < device.cfgReported && !device.evidence.configLost) {
+      const { cfgReported } = device;
+      this.oracle.violate(`${truth.key}: config went from ${cfgReported} to ${node.cfgVersion}`);
+    }
+  }
+
+  #onDisk(device: Device, what: string, name: string | undefined): void {
+    const { node, walDisk } = device;
+    if (node === undefined || walDisk.isDead) return;
+    const { bytesMax } = node.wal;
+    if (walDisk.bytes > bytesMax) {
+      this.oracle.violate(`${device.label}: log has ${walDisk.bytes} bytes, limit ${bytesMax}`);
+    }
+    const removed = what === "remove" ? parseSegmentName(name ?? "") : undefined;
+    if (removed === undefined) return;
+    // The segment reaches up to the next one, which may be about to be removed, too.
+    const truth = this.truthOf(device);
+    const next = walDisk.namesNow.map((other) => parseSegmentName(other))
+      .filter((other) => other !== undefined && other.turn > removed.turn)
+      .sort((a, b) => a!.turn - b!.turn)[0];
+    truth.removedThrough = Math.max(truth.removedThrough, (next?.base ?? node.wal.nextSeq) - 1);
+  }
+
+  #watch(device: Device, node: Node): void {
+    const { wal } = node;
+    const truth = this.truthOf(device);
+    if (device.evidence !== truth.evidence) truth.evidence.cloned = true;
+    this.oracle.starts(truth, wal.runFirstSeq);
+    const append = wal.append.bind(wal), ack = wal.ack.bind(wal);
+    wal.append = (payload) => {
+      const seq = append(payload);
+      // A process that ended in the middle of it never took the record in.
+      if (device.node !== node) return seq;
+      this.oracle.appended(truth, seq, payload);
+      return seq;
+    };
+    wal.ack = (highAcked) => {
+      this.oracle.acks(truth, highAcked, this.durable.epochs.get(truth.key)?.high_acked ?? 0);
+      ack(highAcked);
+    };
+  }
+
+  /** The network of a device, with a look at what leaves it as plain lines. */
+  #tapped(device: Device, clock: MachineClock): Transport {
+    const transport = this.network.transport(clock);
+    const look = (bytes: Uint8Array): void => {
+      if (bytes[0] !== 0x7b || device.node === undefined) return;
+      const truth = this.truthOf(device);
+      truth.synced = Math.max(truth.synced, device.node.wal.syncedSeq);
+      for (const line of new TextDecoder().decode(bytes).split("\n")) {
+        if (line.startsWith('{"type":"telemetry"')) this.oracle.sends(truth, line);
+        else if (line.startsWith('{"type":"config_applied"')) {
+          const { ok, cfg_version_applied } = JSON.parse(line);
+          if (ok) device.cfgReported = Math.max(device.cfgReported, cfg_version_applied);
+        }
+      }
+    };
+    const tap = (connection: Connection): Connection => ({
+      peer: connection.peer,
+      read: () => connection.read(),
+      write: (bytes) => {
+        if (clock.alive) look(bytes);
+        return connection.write(bytes);
+      },
+      close: () => connection.close(),
+    });
+    return { ...transport, connect: async (...args) => tap(await transport.connect(...args)) };
   }
 }
 

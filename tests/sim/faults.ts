@@ -1,0 +1,182 @@
+/** What each kind of fault does to the world. Faults overlap; each ends by itself. */
+import { seededRandom } from "../../lib/platform/seeded_random.ts";
+import { SimDisk } from "./disk.ts";
+import type { Fault, Step } from "./story.ts";
+import { Device, type World } from "./world.ts";
+
+type Strike = (world: World, step: Step, device: Device) => void;
+
+/** Disk operations or events within which a crash "a few steps on" happens. */
+const STEPS_MAX = 40;
+
+/** Makes a step happen. */
+export function strike(world: World, step: Step): void {
+  const device = world.devices[step.device]!;
+  world.note(`fault ${step.kind} ${device.label} ${step.lastsMs / 1_000} s`);
+  STRIKES[step.kind](world, step, device);
+}
+
+const STRIKES: Record<Fault, Strike> = {
+  cut: ({ network }) => network.cutAll(),
+  refuse: during(({ network }, on) => network.faults.refuses = on),
+  silence: during(({ network }, on) => network.faults.silent = on),
+  delay: during(({ network }, on) => network.faults.delayMsMax = on ? 3_000 : 20),
+  host_crash: (world, { lastsMs, seed }) => {
+    if (seed % 4 === 0) world.backup = world.durable.copy();
+    world.crashHost();
+    world.later(lastsMs, () => world.startHost());
+  },
+  host_step_crash: (world, { lastsMs, seed }) => {
+    world.kernel.afterSteps(1 + seed % STEPS_MAX, () => {
+      if (world.calm) return;
+      world.crashHost();
+      world.later(lastsMs, () => world.startHost());
+    });
+  },
+  host_restored: (world, { lastsMs }) => {
+    world.crashHost();
+    if (world.backup !== undefined) {
+      hostLoses(world);
+      world.durable = world.backup.copy();
+    } else world.backup = world.durable.copy();
+    world.later(lastsMs, () => world.startHost());
+  },
+  host_wiped: (world, { lastsMs }) => {
+    world.crashHost();
+    hostLoses(world);
+    world.durable = world.durable.copy();
+    for (const part of [world.durable.records, world.durable.gaps, world.durable.epochs]) {
+      part.clear();
+    }
+    world.later(lastsMs, () => world.startHost());
+  },
+  store_fails: during(({ store }, on) => {
+    if (store !== undefined) store.fails = on;
+  }),
+  node_kill: (world, step, device) => restart(world, step, device, false),
+  power_cut: (world, step, device) => restart(world, step, device, true),
+  node_step_kill: (world, step, device) => restartAtStep(world, step, device, false),
+  step_power_cut: (world, step, device) => restartAtStep(world, step, device, true),
+  disk_full: onDisk((disk, on, seed) => {
+    disk.faults.capacity = on ? disk.bytes + seed % 600 : Infinity;
+  }),
+  sync_fails: onDisk((disk, on) => disk.faults.syncFails = on),
+  write_fails: onDisk((disk, on) => disk.faults.writeFails = on),
+  slow_disk: (world, { lastsMs, seed }, device) => {
+    const random = seededRandom(seed);
+    const wait = () =>
+      new Promise<void>((resolve) => world.later(random.below(2_000), () => resolve()));
+    device.walDisk.faults.slow = wait;
+    world.later(lastsMs, () => void (device.walDisk.faults.slow = undefined));
+  },
+  config_disk_fails: (world, { lastsMs }, device) => {
+    device.evidence.configLost = true;
+    device.configDisk.faults.writeFails = true;
+    world.later(lastsMs, () => void (device.configDisk.faults.writeFails = false));
+  },
+  bit_flip: (world, step, device) =>
+    whileOff(world, step, device, (disk, name, random) => {
+      disk.damage(name, "flip", random.below(8 * disk.sizeOf(name)));
+    }),
+  lost_file: (world, step, device) =>
+    whileOff(world, step, device, (disk, name) => disk.damage(name, "remove", 0)),
+  node_wiped: (world, { lastsMs, seed }, device) => {
+    world.crashNode(device, true, seed);
+    device.walDisk = new SimDisk();
+    device.configDisk = new SimDisk();
+    device.cfgReported = 0;
+    world.later(lastsMs / 3, () => world.startNode(device));
+  },
+  clock_jump: (_world, { seed }, device) => {
+    if (device.clock !== undefined) device.clock.wallOffsetMs += seed % 7_200_000 - 3_600_000;
+  },
+  boot_1970: (world, { lastsMs, seed }, device) => {
+    world.crashNode(device, true, seed);
+    device.bootWallMs = 0;
+    world.later(lastsMs / 3, () => world.startNode(device));
+  },
+  twin: (world, { lastsMs }, device) => addTwin(world, device, new SimDisk(), lastsMs),
+  clone: (world, { lastsMs }, device) => {
+    device.evidence.cloned = true;
+    addTwin(world, device, device.walDisk.clone(), lastsMs);
+  },
+  config: (world, { seed }, device) => {
+    const config = [
+      { send_interval_ms: seed % 3_000 },
+      { sample_hz: 1 + seed % 5 },
+      { downsample_max: 1 + seed % 32, send_interval_ms: 200 },
+    ][seed % 3]!;
+    setConfig(world, seed % 2 === 0 ? device.id : "*", config);
+  },
+  bad_config: (world, { seed }, device) => {
+    const config = [{ sample_hz: -1 }, { nonsense: 1 }, { detector: "nosuch" }][seed % 3]!;
+    setConfig(world, seed % 2 === 0 ? device.id : "*", config);
+  },
+};
+
+/** A fault of the world that is turned on and off. */
+function during(turn: (world: World, on: boolean) => void): Strike {
+  return (world, { lastsMs }) => {
+    turn(world, true);
+    world.later(lastsMs, () => turn(world, false));
+  };
+}
+
+/** A fault of a device's disk, whichever it has by the time that the fault ends. */
+function onDisk(turn: (disk: SimDisk, on: boolean, seed: number) => void): Strike {
+  return (world, { lastsMs, seed }, device) => {
+    device.evidence.diskFailed = true;
+    turn(device.walDisk, true, seed);
+    world.later(lastsMs, () => turn(device.walDisk, false, seed));
+  };
+}
+
+function hostLoses(world: World): void {
+  for (const device of [...world.devices, ...world.extras]) device.evidence.hostLost = true;
+}
+
+function restart(world: World, { lastsMs, seed }: Step, device: Device, power: boolean): void {
+  world.crashNode(device, power, seed);
+  world.later(lastsMs / 3, () => world.startNode(device));
+}
+
+function restartAtStep(world: World, step: Step, device: Device, power: boolean): void {
+  let left = 1 + step.seed % STEPS_MAX;
+  const before = device.walDisk.onChange;
+  device.walDisk.onChange = (what, name) => {
+    if (--left === 0 && !world.calm) restart(world, step, device, power);
+    else before?.(what, name);
+  };
+}
+
+function whileOff(
+  world: World,
+  { lastsMs, seed }: Step,
+  device: Device,
+  damage: (disk: SimDisk, name: string, random: ReturnType<typeof seededRandom>) => void,
+): void {
+  world.crashNode(device, true, seed);
+  device.evidence.damaged = true;
+  const random = seededRandom(seed);
+  const names = device.walDisk.namesNow.filter((name) => device.walDisk.sizeOf(name) > 0);
+  if (names.length > 0) damage(device.walDisk, names[random.below(names.length)]!, random);
+  world.later(lastsMs / 3, () => world.startNode(device));
+}
+
+function addTwin(world: World, device: Device, disk: SimDisk, lastsMs: number): void {
+  const twin = new Device(device.id, `${device.id}-twin-${world.extras.length + 1}`, 1);
+  twin.walDisk = disk;
+  if (device.evidence.hostLost) twin.evidence.hostLost = true;
+  if (device.evidence.cloned) twin.evidence.cloned = true;
+  world.extras.push(twin);
+  world.startNode(twin);
+  world.later(lastsMs, () => world.crashNode(twin, false));
+}
+
+/** A host that goes down in the middle never answers; the story goes on without it. */
+function setConfig(world: World, target: string, config: Record<string, unknown>): void {
+  const { host } = world;
+  host?.setConfig(target, config).then((result) => {
+    world.note(`config for ${target}: ${result.ok ? result.row.cfg_version : result.error}`);
+  }, () => {});
+}
