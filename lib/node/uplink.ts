@@ -328,6 +328,7 @@ export class Uplink {
       this.#flightBytes -= flight.bytes;
       return false;
     });
+    this.#advanceFresh();
   }
 
   get #hasFresh(): boolean {

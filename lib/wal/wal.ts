@@ -61,12 +61,14 @@ export interface WalStats {
   renumbered_records: number;
 }
 
-/** Shortest time between two attempts to write again after the disk failed. */
+/** Time between two attempts to write again after the disk failed; doubles up to the longest. */
 const RETRY_MS = 1_000;
+const RETRY_MS_MAX = 30_000;
 /** A checkpoint that lags by that much is written even if nothing is compacted. */
 const CHECKPOINT_MS = 60_000;
 const SEGMENT_BYTES_MAX = 4 * 1024 * 1024;
 const RENUMBER_BATCH = 256;
+const ROOM_POLL_MS = 5;
 const log = getLogger(["holdfast", "wal"]);
 
 /** See the head of the file. */
@@ -111,6 +113,7 @@ export class Wal {
   #doomed: { name: string; bytes: number }[] = [];
   #failure: string | undefined;
   #retryAtMs = 0;
+  #retryMs = RETRY_MS;
   #reader: LogReader;
   #reading: Promise<unknown> = Promise.resolve();
   #syncing: Promise<boolean> | undefined;
@@ -138,7 +141,8 @@ export class Wal {
     this.#nextSeq = last + 1;
     this.#runFirstSeq = last + 1;
     this.#writtenSeq = last;
-    this.#syncedSeq = last;
+    // What a killed process left may be in the page cache only.
+    this.#syncedSeq = Math.min(last, found?.checkpoint?.lastSeq ?? 0);
     const segmentBytes = this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
     this.#otherBytes = Math.max((found?.bytes ?? 0) - segmentBytes, 2 * SLOT_BYTES);
     this.#checkpointTurn = found?.checkpoint?.turn ?? 0;
@@ -170,6 +174,7 @@ export class Wal {
   /** Takes up the numbering where it is safe, and makes the directory ready for this run. */
   async #resume(found: Recovered): Promise<void> {
     const { disk, osBootId } = this.#o;
+    const lastFound = this.#nextSeq - 1;
     for (const name of found.foreign) log.warn("{name} is not part of this log", { name });
     if (found.epoch !== undefined) {
       const { checkpoint } = found;
@@ -180,6 +185,7 @@ export class Wal {
     }
     try {
       if (found.epoch !== undefined) await this.#resumeTail(found);
+      this.#syncedSeq = lastFound;
       // The limit may be lower than it was.
       this.#evict();
       await this.#removeDoomed();
@@ -198,7 +204,6 @@ export class Wal {
     this.#nextSeq += RESERVE_RECORDS;
     this.#runFirstSeq = this.#nextSeq;
     this.#writtenSeq = this.#nextSeq - 1;
-    this.#syncedSeq = prev;
     this.#gaps.add(prev + 1, this.#nextSeq - 1, "unsynced");
     this.#jump = { reason: "unsynced", prev };
   }
@@ -416,7 +421,11 @@ export class Wal {
     }
     const first = this.#nextSeq;
     for (let next = from; next <= through;) {
-      const records = await this.read(next, { records: RENUMBER_BATCH, bytes: 1 << 20 });
+      await this.#roomMade();
+      const records = await this.read(next, {
+        records: RENUMBER_BATCH,
+        bytes: this.#segmentBytes / 2,
+      });
       if (records.length === 0 || records[0]!.seq > through) break;
       for (const { seq, payload } of records) {
         if (seq > through) break;
@@ -444,6 +453,15 @@ export class Wal {
 
   get #segmentBytes(): number {
     return this.#o.segmentBytes ?? Math.min(SEGMENT_BYTES_MAX, Math.floor(this.#bytesMax / 16));
+  }
+
+  /** Resolves once `run` has evicted what a burst of appends needs. */
+  async #roomMade(): Promise<void> {
+    const { clock } = this.#o;
+    while (this.#isTooBig && this.#failure === undefined && !this.#closed) {
+      this.#wake();
+      await clock.sleepUntil(clock.monotonicMs() + ROOM_POLL_MS);
+    }
   }
 
   #wake(): void {
@@ -507,7 +525,7 @@ export class Wal {
       log.error("{what}, going on in memory: {reason}", { what, reason });
     }
     this.#failure = `${what}: ${reason}`;
-    this.#retryAtMs = this.#o.clock.monotonicMs() + RETRY_MS;
+    this.#retryAtMs = this.#o.clock.monotonicMs() + this.#retryMs;
     this.#sealWriter();
   }
 
@@ -550,6 +568,11 @@ export class Wal {
     for (const file of this.#unsynced) file.close();
     this.#unsynced.clear();
     this.#sealWriter();
+    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS_MAX);
+    // Copies of earlier attempts would fill the log; the newest stays until a newer one is whole.
+    for (const segment of this.#segments.slice(0, -1)) {
+      if (segment.end < segment.base && segment.reason === "none") this.#retire(segment);
+    }
     const needed = Math.max(this.#syncedSeq, this.#highAcked) + 1;
     const first = this.#ring.first(needed)?.[0] ?? this.#nextSeq;
     const isJump = first > this.#writtenSeq + 1 && this.#jump === undefined;
@@ -569,6 +592,7 @@ export class Wal {
       this.#failure = undefined;
       if (await this.#syncNow()) {
         await this.#checkpointOrFail(false);
+        this.#retryMs = RETRY_MS;
         log.info("disk takes records again, from seq {first}", { first });
       }
     } catch (error) {

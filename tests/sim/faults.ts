@@ -66,6 +66,7 @@ const STRIKES: Record<Fault, Strike> = {
     const random = seededRandom(seed);
     const wait = () =>
       new Promise<void>((resolve) => world.later(random.below(2_000), () => resolve()));
+    device.evidence.diskSlow = true;
     device.walDisk.faults.slow = wait;
     world.later(lastsMs, () => void (device.walDisk.faults.slow = undefined));
   },

@@ -49,8 +49,9 @@ export function wrongWith(key: string, stored: StoredEpoch, shared = false): str
 export class Evidence {
   /** Contents of the medium were destroyed. */
   damaged = false;
-  /** Writes or syncs failed. */
+  /** Writes or syncs failed: what was in memory only is lost when the process ends, and its numbers are free. */
   diskFailed = false;
+  diskSlow = false;
   powerCut = false;
   /** Somebody else may use the same epoch. */
   cloned = false;
@@ -62,6 +63,10 @@ export class Evidence {
   /** Whether something that was synced may be gone, or known to the host under another meaning. */
   get mayLose(): boolean {
     return this.damaged || this.cloned || this.hostLost;
+  }
+  /** Whether a number that was never synced may name two records, or a record be lost with the memory. */
+  get mayForget(): boolean {
+    return this.mayLose || this.diskFailed;
   }
 }
 
@@ -135,7 +140,7 @@ export class Oracle {
     const seq = Number(/"seq":(\d+)/.exec(line)?.[1]);
     const sample = sampleOf(line);
     const before = truth.sent.get(seq);
-    if (before !== undefined && before !== sample && !truth.evidence.mayLose) {
+    if (before !== undefined && before !== sample && !truth.evidence.mayForget) {
       this.violate(`${truth.key}: seq ${seq} was sent as ${before} and as ${sample}`);
     }
     truth.sent.set(seq, sample);
@@ -191,7 +196,9 @@ export class Oracle {
       if (!isTrue) {
         this.violate(`${key}: seq ${from_seq} to ${to_seq} is "${reason}" without a cause`);
       }
-      if (evidence.mayLose || reason === "evicted") continue;
+      if (evidence.mayLose || reason === "evicted" || reason === "unwritten") continue;
+      // What was evicted or never written before a power cut has left no trace of why it is missing.
+      if (reason === "corrupt" && evidence.diskFailed) continue;
       for (let seq = from_seq; seq <= Math.min(to_seq, truth.synced); seq++) {
         if (!truth.skipped.has(seq)) {
           return this.violate(`${key}: seq ${seq} was synced and is declared lost (${reason})`);
@@ -233,7 +240,7 @@ export class Oracle {
           this.violate(`${truth.key}: seq ${seq} was changed on its way`);
         }
       }
-      if (declared.has(seq) || truth.evidence.mayLose) continue;
+      if (declared.has(seq) || truth.evidence.mayForget) continue;
       const lost = texts.find((text) => !everywhere.has(sampleOf(text)));
       if (lost !== undefined) {
         this.violate(`${truth.key}: ${sampleOf(lost)} of seq ${seq} is lost in silence`);
@@ -243,7 +250,7 @@ export class Oracle {
 
   /** Within a boot, times ascend with the seqs. */
   #checkOrder(truth: EpochTruth, samples: ReadonlyMap<number, string>): void {
-    if (truth.evidence.mayLose) return;
+    if (truth.evidence.mayForget) return;
     const last = new Map<string, number>();
     for (const seq of [...samples.keys()].sort((a, b) => a - b)) {
       const [boot, mono] = samples.get(seq)!.split(" ") as [string, string];

@@ -244,14 +244,14 @@ export class World {
     this.#samples.set(`${device.label}-run-${device.run}`, node.sampled.samples);
     if (wal.stats.renumbered_records > 0) {
       truth.renumbered = true;
-      if (!device.evidence.mayLose) {
+      if (!device.evidence.mayForget) {
         this.oracle.violate(`${truth.key}: records got new numbers without a cause`);
       }
     }
     const health = node.health();
     if (health !== undefined) this.oracle.violate(`${truth.key}: sampling stalls: ${health}`);
     if (node.sampled.missedTicks > 0) this.oracle.violate(`${truth.key}: a tick was missed`);
-    if (!node.wal.writable && !device.evidence.diskFailed) {
+    if (!node.wal.writable && !device.evidence.diskFailed && !device.evidence.diskSlow) {
       this.oracle.violate(`${truth.key}: a good disk is not used: ${node.wal.lastError}`);
     }
     const most = creditFor(HOST_LIMITS.inflightBytesTotal, 1).records;
