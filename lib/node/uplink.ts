@@ -3,7 +3,7 @@
  * comes out. It knows seqs and sizes, never payloads, sockets or clocks; `uplink_driver.ts` does the rest.
  *
  * ```
- *  greeting ── welcome ──▶ open ── error, bad message, silence ──▶ closed
+ *  greeting ── welcome ──▶ opening ── start ──▶ open ── error, bad message, silence ──▶ closed
  *
  *  seq  1 …… high_acked ……………… freshNext ………… sendable …… next_seq
  *       └ done ─┘└─ backlog lane ─┘└─ fresh lane ─┘└ not synced yet
@@ -104,7 +104,7 @@ const URGENT_MAX = 1_024;
 export class Uplink {
   #log: UplinkLog;
   #options: UplinkOptions;
-  #state: "greeting" | "open" | "closed" = "greeting";
+  #state: "greeting" | "opening" | "open" | "closed" = "greeting";
   #silentAtMs: number;
   #credit: Credit = { records: 1, bytes: 1 };
   #limits = { heartbeat_ms: 10_000, broadcast_ms: 10_000 };
@@ -127,7 +127,7 @@ export class Uplink {
     this.#maxSent = options.runMaxSent;
   }
 
-  get state(): "greeting" | "open" | "closed" {
+  get state(): "greeting" | "opening" | "open" | "closed" {
     return this.#state;
   }
   /** Records sent and not acked. */
@@ -280,7 +280,7 @@ export class Uplink {
   }
 
   #open(welcome: Welcome, nowMs: number): UplinkEffect {
-    this.#state = "open";
+    this.#state = "opening";
     this.#limits = welcome.limits;
     this.#silentAtMs = nowMs + SILENCE_INTERVALS * welcome.limits.broadcast_ms;
     this.#heartbeatAtMs = nowMs;
@@ -296,16 +296,22 @@ export class Uplink {
     };
   }
 
-  /** Called once the log knows the welcome's `high_acked`: what is appended from here on is fresh. */
+  /**
+   * Called once the log knows what the welcome said, which may take a while where records get new numbers;
+   * nothing is sent before. What is appended from here on is fresh.
+   */
   start(nowMs: number): void {
+    if (this.#state === "opening") this.#state = "open";
     this.#freshNext = this.#log.nextSeq;
     this.#freshSinceMs = Infinity;
     this.#heartbeatAtMs = nowMs;
   }
 
   #receiveAck(ack: Ack): UplinkEffect {
-    if (ack.high_acked >= this.#log.nextSeq) {
-      return this.#close(`host acked ${ack.high_acked}, which was never sent`);
+    const highest = Math.max(ack.high_acked, ...(ack.ranges ?? []).map(([, to]) => to));
+    // Somebody else uses this epoch: the next welcome says up to where.
+    if (highest >= this.#log.nextSeq) {
+      return this.#close(`host acked ${highest}, which was never sent`);
     }
     if (ack.credit !== undefined) this.#credit = ack.credit;
     this.#noteAcked(ack.high_acked, ack.ranges ?? []);

@@ -391,7 +391,7 @@ class Session {
   async #writeLoop(): Promise<void> {
     const { clock } = this.#o;
     while (this.#end === undefined) {
-      if (this.#uplink.state === "greeting") {
+      if (this.#uplink.state !== "open") {
         await this.#writerWake.wait(clock, Infinity);
         continue;
       }

@@ -49,6 +49,8 @@ export interface Recovered {
   readonly checkpoint: Checkpoint | undefined;
   /** In order of creation. */
   readonly segments: FoundSegment[];
+  /** Highest turn in any segment's name, of whatever epoch; 0 without any. */
+  readonly lastTurn: number;
   /** Last seq that was given out and left a trace. */
   readonly lastSeq: number;
   readonly highAcked: number;
@@ -93,12 +95,14 @@ export async function recover(disk: Disk): Promise<Recovered> {
     else foreign.push(segment.name);
   }
   const highAcked = checkpoint?.highAcked ?? 0;
+  const lastTurn = Math.max(0, ...all.map(({ turn }) => turn));
   if (epoch === undefined || segments.length === 0) {
     const gaps = new GapList();
     return {
       epoch: undefined,
       checkpoint,
       segments: [],
+      lastTurn,
       lastSeq: 0,
       highAcked: 0,
       gaps,
@@ -125,6 +129,7 @@ export async function recover(disk: Disk): Promise<Recovered> {
     epoch,
     checkpoint,
     segments,
+    lastTurn,
     lastSeq,
     highAcked,
     gaps,

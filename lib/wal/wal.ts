@@ -136,7 +136,7 @@ export class Wal {
       this.#segments,
       (from, to) => this.#missing(from, to),
     );
-    this.#turn = Math.max(0, ...this.#segments.map((segment) => segment.turn));
+    this.#turn = found?.lastTurn ?? 0;
     this.#highAcked = this.#everAcked = found?.highAcked ?? 0;
     this.#nextSeq = last + 1;
     this.#runFirstSeq = last + 1;

@@ -30,6 +30,12 @@ const MUTANTS: Mutant[] = [
       "batches.forEach((b, i) => ledgers[i]!.committed(b.state)); this.#o.onCommitted(ledgers); await store.commit(batches, clock.wallMs());",
   },
   {
+    name: "records are sent while others still get new numbers",
+    file: "lib/node/uplink.ts",
+    find: 'this.#state = "opening";',
+    put: 'this.#state = "open";',
+  },
+  {
     name: "no sync of the directory",
     file: "lib/wal/wal.ts",
     find: "await this.#o.disk.syncDir();",
@@ -126,20 +132,6 @@ const MUTANTS: Mutant[] = [
     file: "lib/wal/wal.ts",
     find: 'this.#gaps.add(dropped, dropped, "unwritten");',
     put: "",
-  },
-  {
-    name: "a gap overlaps what the host has",
-    file: "lib/host/ledger.ts",
-    find: "const from = Math.max(gap.from_seq, this.#seen.high + 1);",
-    put: "const from = gap.from_seq;",
-  },
-  {
-    name: "the checkpoint names this boot before the skip is on record",
-    file: "lib/wal/wal.ts",
-    find:
-      "      if (this.#writer === undefined) this.#startSegment();\n      await this.#writeCheckpoint(false);",
-    put:
-      "      await this.#writeCheckpoint(false);\n      if (this.#writer === undefined) this.#startSegment();",
   },
   {
     name: "what was appended while a sync was under way counts as synced",

@@ -190,6 +190,11 @@ export class World {
     }
   }
 
+  /** Runs for that long. */
+  run(seconds: number): Promise<void> {
+    return this.runUntil(this.kernel.nowMs + 1_000 * seconds);
+  }
+
   /** Does `act` later, whatever else happens until then. */
   later(ms: number, act: () => void | Promise<void>): void {
     this.kernel.at(this.kernel.nowMs + ms, () => void act());
