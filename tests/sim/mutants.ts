@@ -30,12 +30,6 @@ const MUTANTS: Mutant[] = [
       "batches.forEach((b, i) => ledgers[i]!.committed(b.state)); this.#o.onCommitted(ledgers); await store.commit(batches, clock.wallMs());",
   },
   {
-    name: "records are sent while others still get new numbers",
-    file: "lib/node/uplink.ts",
-    find: 'this.#state = "opening";',
-    put: 'this.#state = "open";',
-  },
-  {
     name: "no sync of the directory",
     file: "lib/wal/wal.ts",
     find: "await this.#o.disk.syncDir();",

@@ -30,7 +30,7 @@ const FINAL_CONFIG = { send_interval_ms: 444 };
 export async function runSeed(
   seed: number,
   options: StoryOptions,
-  story: readonly Step[] = storyOf(seed, options),
+  story?: readonly Step[],
   onNote?: (note: string) => void,
 ): Promise<Outcome> {
   const fired: Partial<Record<Fault, number>> = {};
@@ -41,7 +41,7 @@ export async function runSeed(
   try {
     await world.startHost();
     for (const device of world.devices) await world.startNode(device);
-    for (const step of story) {
+    for (const step of story ?? storyOf(seed, options)) {
       await world.runUntil(step.atMs);
       fired[step.kind] = (fired[step.kind] ?? 0) + 1;
       played.push(step);
