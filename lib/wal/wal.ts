@@ -12,7 +12,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { RESERVE_RECORDS } from "../limits.ts";
-import type { Clock, Disk, DiskFile, Random } from "../platform/platform.ts";
+import type { DiskFile } from "../platform/platform.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
 import {
   type JumpReason,
@@ -28,38 +28,11 @@ import { Ring } from "./ring.ts";
 import { LogReader, type ReadLimit } from "./log_reader.ts";
 import { SegmentWriter, type StoredRecord } from "./segment.ts";
 
+import type { WalOptions, WalStats } from "./options.ts";
+
 export type { LostRange } from "./gaps.ts";
+export type { WalOptions, WalStats } from "./options.ts";
 export type { StoredRecord } from "./segment.ts";
-
-/** See {@linkcode Wal.open}. */
-export interface WalOptions {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Identity of this run of the operating system: tells a killed process from a power cut. */
-  readonly osBootId: string;
-  readonly ringRecords: number;
-  /** Most bytes in the directory. */
-  readonly bytesMax: number;
-  /** Size at which a segment ends; 1/16 of `bytesMax`, at most 4 MiB, unless given. */
-  readonly segmentBytes?: number;
-  readonly sync: "always" | "interval";
-  readonly syncIntervalMs: number;
-}
-
-/** Counters since the log was opened. */
-export interface WalStats {
-  appended_records: number;
-  /** Bytes of records handed to the disk. */
-  written_bytes: number;
-  syncs: number;
-  sync_failures: number;
-  write_failures: number;
-  evicted_records: number;
-  compacted_segments: number;
-  corrupt_records: number;
-  renumbered_records: number;
-}
 
 /** Time between two attempts to write again after the disk failed; doubles up to the longest. */
 const RETRY_MS = 1_000;
