@@ -5,6 +5,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { NodeSettings } from "../config/node_settings.ts";
 import { checkRuntimeConfig, problemsText } from "../config/runtime.ts";
+import { oneLine } from "../errors.ts";
 import { type Disk, DiskError } from "../platform/platform.ts";
 import type { ConfigApplied, VersionedConfig } from "../protocol/message.ts";
 
@@ -166,8 +167,4 @@ export class ConfigListener {
       file.close();
     }
   }
-}
-
-function oneLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 }

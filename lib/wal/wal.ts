@@ -11,8 +11,8 @@
  * `sendableThrough` may be sent; each seq between `high_acked` and `nextSeq` is readable or in `gaps`.
  */
 import { getLogger } from "@logtape/logtape";
+import { oneLine } from "../errors.ts";
 import { RESERVE_RECORDS } from "../limits.ts";
-import type { DiskFile } from "../platform/platform.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
 import {
   type JumpReason,
@@ -27,6 +27,7 @@ import { type FoundSegment, newEpoch, recover, type Recovered } from "./recovery
 import { Ring } from "./ring.ts";
 import { LogReader, type ReadLimit } from "./log_reader.ts";
 import { SegmentWriter, type StoredRecord } from "./segment.ts";
+import { Unsynced } from "./unsynced.ts";
 
 import type { WalOptions, WalStats } from "./options.ts";
 
@@ -79,9 +80,7 @@ export class Wal {
   #checkpointAtMs: number;
   /** Why the next segment's base may lie above the seq before it. */
   #jump: { reason: JumpReason; prev: number } | undefined;
-  /** Files with appends that no sync covers yet, oldest first. */
-  #unsynced = new Set<DiskFile>();
-  #entriesUnsynced = false;
+  readonly #unsynced = new Unsynced();
   /** Retired segments that are still to be removed. */
   #doomed: { name: string; bytes: number }[] = [];
   #failure: string | undefined;
@@ -136,8 +135,8 @@ export class Wal {
     try {
       found = await recover(options.disk);
     } catch (error) {
-      log.error("log can't be read, going on in memory: {reason}", { reason: text(error) });
-      return new Wal(options, undefined, text(error));
+      log.error("log can't be read, going on in memory: {reason}", { reason: oneLine(error) });
+      return new Wal(options, undefined, oneLine(error));
     }
     const wal = new Wal(options, found);
     await wal.#resume(found);
@@ -420,8 +419,7 @@ export class Wal {
     await this.#reading;
     this.#reader.close();
     this.#sealWriter();
-    for (const file of this.#unsynced) file.close();
-    this.#unsynced.clear();
+    this.#unsynced.close();
   }
 
   get #segmentBytes(): number {
@@ -447,7 +445,7 @@ export class Wal {
     this.#checkRoom(need + (this.#writer === undefined ? SEGMENT_HEADER_BYTES : 0));
     if (this.#writer === undefined) this.#startSegment(seq);
     const segment = this.#segments.at(-1)!;
-    this.#unsynced.add(this.#writer!.file);
+    this.#unsynced.wrote(this.#writer!.file);
     try {
       this.#writer!.append(seq, payload);
     } finally {
@@ -470,8 +468,8 @@ export class Wal {
     const { prev, reason } = this.#jump ?? { prev: base - 1, reason: "none" as const };
     const name = segmentName(base, ++this.#turn);
     const file = this.#o.disk.create(name);
-    this.#entriesUnsynced = true;
-    this.#unsynced.add(file);
+    this.#unsynced.entriesChanged();
+    this.#unsynced.wrote(file);
     this.#segments.push({
       name,
       turn: this.#turn,
@@ -493,7 +491,7 @@ export class Wal {
   }
 
   #fail(what: string, error: unknown): void {
-    const reason = text(error);
+    const reason = oneLine(error);
     if (this.#failure === undefined) {
       log.error("{what}, going on in memory: {reason}", { what, reason });
     }
@@ -505,31 +503,17 @@ export class Wal {
   async #syncNow(): Promise<boolean> {
     if (this.#failure !== undefined) return false;
     const target = this.#writtenSeq;
-    const files = new Map<DiskFile, number>();
-    if (this.#unsynced.size === 0 && !this.#entriesUnsynced) return true;
+    if (this.#unsynced.isEmpty) return true;
     try {
-      for (const file of [...this.#unsynced]) {
-        files.set(file, file.size);
-        await file.sync();
-      }
-      if (this.#entriesUnsynced) {
-        this.#entriesUnsynced = false;
-        await this.#o.disk.syncDir();
-      }
+      await this.#unsynced.sync(this.#o.disk, () => this.#writer?.file);
     } catch (error) {
       this.stats.sync_failures++;
-      this.#entriesUnsynced = true;
+      this.#unsynced.entriesChanged();
       this.#fail("sync failed", error);
       return false;
     }
     this.stats.syncs++;
     if (this.#failure !== undefined) return false;
-    for (const [file, syncedSize] of files) {
-      // A slow disk: more was appended while the sync, or that of another file, was under way.
-      if (file.size > syncedSize) continue;
-      this.#unsynced.delete(file);
-      if (file !== this.#writer?.file) file.close();
-    }
     this.#syncedSeq = Math.max(this.#syncedSeq, target);
     return true;
   }
@@ -538,8 +522,7 @@ export class Wal {
   async #recoverWriting(): Promise<void> {
     while (this.#syncing !== undefined) await this.#syncing;
     if (this.#isUnread && !await this.#isEmptyNow()) return;
-    for (const file of this.#unsynced) file.close();
-    this.#unsynced.clear();
+    this.#unsynced.close();
     this.#sealWriter();
     this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS_MAX);
     // Copies of earlier attempts would fill the log; the newest stays until a newer one is whole.
@@ -690,7 +673,7 @@ export class Wal {
       const stored = await this.#reader.read(from, limit);
       if (stored.length > 0) return stored;
     } catch (error) {
-      log.error("log can't be read: {reason}", { reason: text(error) });
+      log.error("log can't be read: {reason}", { reason: oneLine(error) });
       return [];
     }
     const next = this.#ring.first(from);
@@ -714,8 +697,4 @@ export class Wal {
     this.stats.corrupt_records += to - lost + 1;
     log.error("log is damaged: seq {from} to {to} can't be read", { from: lost, to });
   }
-}
-
-function text(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 }

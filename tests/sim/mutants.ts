@@ -31,8 +31,8 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: "no sync of the directory",
-    file: "lib/wal/wal.ts",
-    find: "await this.#o.disk.syncDir();",
+    file: "lib/wal/unsynced.ts",
+    find: "await disk.syncDir();",
     put: "",
   },
   {
@@ -43,9 +43,9 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: "files are not synced",
-    file: "lib/wal/wal.ts",
-    find: "await file.sync();\n      }",
-    put: "}",
+    file: "lib/wal/unsynced.ts",
+    find: "await file.sync();",
+    put: "",
   },
   {
     name: "duplicates are stored again",
@@ -129,9 +129,9 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: "what was appended while a sync was under way counts as synced",
-    file: "lib/wal/wal.ts",
+    file: "lib/wal/unsynced.ts",
     find: "if (file.size > syncedSize) continue;",
-    put: "if (file === this.#writer?.file && file.size > syncedSize) continue;",
+    put: "if (file === live() && file.size > syncedSize) continue;",
   },
   {
     name: "a store that fails loses what it was given",
