@@ -41,8 +41,7 @@ const RETRY_MS_MAX = 30_000;
 /** A checkpoint that lags by that much is written even if nothing is compacted. */
 const CHECKPOINT_MS = 60_000;
 const SEGMENT_BYTES_MAX = 4 * 1024 * 1024;
-const RENUMBER_BATCH = 256;
-const ROOM_POLL_MS = 5;
+const RENUMBER_BATCH = 256, ROOM_POLL_MS = 5;
 const log = getLogger(["holdfast", "wal"]);
 
 /** See the head of the file. */
