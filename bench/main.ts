@@ -62,7 +62,7 @@ function benchCode(): void {
   let x = 0;
   note(
     "detector zscore, ns a sample and metric",
-    1_000 * time(1_000_000, () => detector.update(++x % 17)),
+    1_000 * time(1_000_000, () => detector.update(++x % 17, x)),
     1,
   );
   const payload = encodeContent(content);

@@ -1,5 +1,11 @@
 /** The detectors by name, with their options. One table gives construction, errors and documentation. */
 import type { Detector } from "./detector.ts";
+import { Ewma } from "./ewma.ts";
+import { Limits } from "./limits.ts";
+import { Rate } from "./rate.ts";
+import { Robust } from "./robust.ts";
+import { Seasonal } from "./seasonal.ts";
+import { Surprise } from "./surprise.ts";
 import { ZScore } from "./zscore.ts";
 
 /** An option of a detector. */
@@ -18,6 +24,33 @@ export interface DetectorKind {
   create(options: Readonly<Record<string, number>>): Detector;
 }
 
+const threshold = (
+  standard: number,
+  help = "Standard deviations that are an anomaly.",
+): DetectorOption => ({
+  default: standard,
+  min: 0,
+  max: 1_000,
+  help,
+});
+const span = (standard: number, help: string): DetectorOption => ({
+  default: standard,
+  min: 2,
+  max: 10_000_000,
+  integer: true,
+  help,
+});
+const warmup = (
+  standard: number,
+  help = "Values seen before the first judgement.",
+): DetectorOption => ({
+  default: standard,
+  min: 2,
+  max: 1_000_000,
+  integer: true,
+  help,
+});
+
 /** All kinds by name. */
 export const DETECTORS: Readonly<Record<string, DetectorKind>> = {
   zscore: {
@@ -35,6 +68,95 @@ export const DETECTORS: Readonly<Record<string, DetectorKind>> = {
     },
     create: ({ threshold, window, warmup }) =>
       new ZScore({ threshold: threshold!, window: window!, warmup: Math.min(warmup!, window!) }),
+  },
+  surprise: {
+    help:
+      "How far a series leaves the range it has shown so far, in several views; for general use.",
+    options: {
+      threshold: threshold(0, "Score that is an anomaly; 0: derived from alerts_per_day."),
+      alerts_per_day: {
+        default: 1,
+        min: 0.001,
+        max: 100_000,
+        help: "False alarms a day that are accepted.",
+      },
+      creep: {
+        default: 0.001,
+        min: 0,
+        max: 0.5,
+        help: "Part of the way to the mean that the range goes back at each value.",
+      },
+      warmup: warmup(60, "Values seen before a view counts in full."),
+    },
+    create: ({ threshold, alerts_per_day, creep, warmup }) =>
+      new Surprise({
+        threshold: threshold!,
+        alertsPerDay: alerts_per_day!,
+        creep: creep!,
+        warmup: warmup!,
+      }),
+  },
+  ewma: {
+    help: "Distance from the exponentially weighted mean in standard deviations.",
+    options: {
+      threshold: threshold(5),
+      span: span(600, "Values that the memory spans."),
+      warmup: warmup(60),
+    },
+    create: ({ threshold, span, warmup }) =>
+      new Ewma({ threshold: threshold!, span: span!, warmup: warmup! }),
+  },
+  robust: {
+    help: "Distance from a centre that outliers don't drag along.",
+    options: {
+      threshold: threshold(5),
+      span: span(600, "Values that the memory spans."),
+      warmup: warmup(60),
+    },
+    create: ({ threshold, span, warmup }) =>
+      new Robust({ threshold: threshold!, span: span!, warmup: warmup! }),
+  },
+  rate: {
+    help: "How unusual the change a second is.",
+    options: {
+      threshold: threshold(5),
+      span: span(600, "Changes that the memory spans."),
+      warmup: warmup(60),
+      gap: {
+        default: 10,
+        min: 1,
+        max: 1e6,
+        help: "Usual steps without a value that start it anew.",
+      },
+    },
+    create: ({ threshold, span, warmup, gap }) =>
+      new Rate({ threshold: threshold!, span: span!, warmup: warmup!, gap: gap! }),
+  },
+  seasonal: {
+    help: "Distance from what is usual at this time of day, apart for working days and weekends.",
+    options: {
+      threshold: threshold(6),
+      places: { default: 96, min: 4, max: 1_440, integer: true, help: "Places a day." },
+      days: span(14, "Days that the memory spans."),
+      warmup: { default: 2, min: 1, max: 365, integer: true, help: "Days before a place judges." },
+    },
+    create: ({ threshold, places, days, warmup }) =>
+      new Seasonal({ threshold: threshold!, places: places!, days: days!, warmup: warmup! }),
+  },
+  limits: {
+    help: "Fixed limits, with hysteresis.",
+    options: {
+      low: { default: -1e300, min: -1e300, max: 1e300, help: "Below it is an anomaly." },
+      high: { default: 1e300, min: -1e300, max: 1e300, help: "Above it is an anomaly." },
+      hysteresis: {
+        default: 0,
+        min: 0,
+        max: 1e300,
+        help: "How far inside a limit the value must come before the anomaly is over.",
+      },
+    },
+    create: ({ low, high, hysteresis }) =>
+      new Limits({ low: low!, high: high!, hysteresis: hysteresis! }),
   },
 };
 

@@ -2,7 +2,15 @@
  * Rolling z-score: how many standard deviations a value lies from the mean of the values before it.
  * z = (x - mean) / std over a sliding window; |z| above the threshold flags.
  */
-import { type Detector, noVerdict, type Verdict } from "./detector.ts";
+import {
+  bounded,
+  type Detector,
+  floorAt,
+  noVerdict,
+  numbersIn,
+  type Verdict,
+  verdictAt,
+} from "./detector.ts";
 import { SlidingMoments } from "./welford.ts";
 
 /** Options of {@linkcode ZScore}. */
@@ -15,12 +23,6 @@ export interface ZScoreOptions {
   readonly warmup: number;
 }
 
-/** Standard deviations below this part of the mean's size are rounding noise of a constant signal. */
-const STD_FLOOR_RELATIVE = 1e-9;
-const STD_FLOOR = 1e-12;
-/** A change of a constant signal has no bound; this keeps its z finite and comparable. */
-const Z_MAX = 1e6;
-
 /** See the head of the file. The judged value itself is not in the window. */
 export class ZScore implements Detector {
   #moments: SlidingMoments;
@@ -31,7 +33,8 @@ export class ZScore implements Detector {
     this.#moments = new SlidingMoments(options.window);
   }
 
-  update(value: number): Verdict {
+  update(given: number): Verdict {
+    const value = bounded(given);
     const moments = this.#moments;
     const { mean } = moments;
     if (moments.count < this.#options.warmup) {
@@ -39,13 +42,27 @@ export class ZScore implements Detector {
       return noVerdict(mean);
     }
     const { std } = moments;
-    const floor = Math.max(STD_FLOOR, STD_FLOOR_RELATIVE * Math.abs(mean));
+    const floor = floorAt(mean);
     const distance = value - mean;
-    const z = Math.abs(distance) <= floor
-      ? 0
-      : Math.max(-Z_MAX, Math.min(Z_MAX, distance / Math.max(std, floor)));
+    const z = Math.abs(distance) <= floor ? 0 : distance / Math.max(std, floor);
     moments.add(value);
-    const score = Math.abs(z);
-    return { score, is_anomaly: score > this.#options.threshold, z, mean, std };
+    return verdictAt(z, this.#options.threshold, mean, std);
+  }
+
+  /** Count, mean and standard deviation; not the window itself, which would be kilobytes a metric. */
+  save(): unknown {
+    const { count, mean, std } = this.#moments;
+    return [count, mean, std];
+  }
+
+  /** The window is filled with values of the saved mean and spread. */
+  restore(state: unknown): boolean {
+    const [count, mean, std] = numbersIn(state, 3) ?? [];
+    if (count === undefined || !(count >= 0 && count <= this.#options.window && std! >= 0)) {
+      return false;
+    }
+    this.#moments = new SlidingMoments(this.#options.window);
+    for (let i = 0; i < count; i++) this.#moments.add(mean! + (i % 2 === 0 ? std! : -std!));
+    return true;
   }
 }
