@@ -38,7 +38,7 @@ export class MetricBank {
     for (const name in metrics) {
       const entry = this.#entry(name);
       if (entry === undefined) continue;
-      const verdict = entry.detector.update(metrics[name]!, 0);
+      const verdict = entry.detector.update(metrics[name]!);
       entry.last = verdict;
       if (verdict.score > block.score) block.score = verdict.score;
       if (!verdict.is_anomaly) continue;
