@@ -1,5 +1,14 @@
-/** One detector for each metric of a node. */
+/** One detector for each metric of a node, and the events that their verdicts add up to. */
+import { Baseline } from "./baseline.ts";
 import type { Detector, Verdict } from "./detector.ts";
+import {
+  type AnomalyEvent,
+  EventTracker,
+  type Instant,
+  type SavedEvent,
+  type StrongEvidence,
+} from "./events.ts";
+import { Evidence, STRONG } from "./evidence.ts";
 
 /** What a sample's values look like together, as the record carries it. */
 export interface AnomalyBlock {
@@ -8,38 +17,142 @@ export interface AnomalyBlock {
   score: number;
   /** The flagged metrics. */
   metrics: Record<string, { z: number; mean: number; std: number }>;
+  /** What is to be told of events; absent where there is nothing. */
+  events?: AnomalyEvent[];
+}
+
+/** How a metric is judged: the spec names it, `flag` is the score from which its detector flags. */
+export interface ChosenDetector {
+  readonly spec: string;
+  readonly flag: number;
+  readonly make: () => Detector;
 }
 
 /** Chooses the detector of a metric; `undefined` where it is not to be judged. */
-export type DetectorChoice = (metric: string) => { spec: string; make: () => Detector } | undefined;
+export type DetectorChoice = (metric: string) => ChosenDetector | undefined;
+
+/** See the settings of the same names. */
+export interface EventSettings {
+  readonly sample_hz: number;
+  /** False alarms a day and metric that are accepted. */
+  readonly alerts_per_day: number;
+  readonly events_per_hour_max: number;
+  /** How long an anomaly must last until it is learned as the new normal; 0 learns it at once. */
+  readonly learn_anomalies_s: number;
+}
+
+/** What one metric's judgement knows, as it is kept over a restart. */
+export interface SavedMetric {
+  readonly metric: string;
+  readonly spec: string;
+  readonly detector: unknown;
+  readonly budget: readonly number[];
+}
+
+/** The last verdict on a metric, and the score that an event needs of it at present. */
+export interface Judgement extends Verdict {
+  readonly alert_score: number;
+}
 
 /** Metrics beyond this number are not judged: memory is bounded whatever a sensor yields. */
 export const METRICS_MAX = 256;
 
+const DEFAULTS: EventSettings = {
+  sample_hz: 10,
+  alerts_per_day: 1,
+  events_per_hour_max: 12,
+  learn_anomalies_s: 1_800,
+};
 /** Significant digits in the record: more would be noise on a metered link. */
 const DIGITS = 6;
+const DAY_S = 86_400;
+/** A metric not seen for that long, and that many periods, may have moved meanwhile. */
+const GAP_MS = 60_000;
+const GAP_PERIODS = 10;
+/** Events close after that long, and that many periods, without strong evidence. */
+const QUIET_MS = 10_000;
+const QUIET_PERIODS = 10;
+/** Rates further apart than this factor make windows of samples mean other times. */
+const RATE_FACTOR = 1.5;
+/** Latest values kept of each metric. */
+const AROUND = 16;
 
 function round(value: number): number {
   return Number(value.toPrecision(DIGITS));
 }
 
+/** Whether what was learned at one rate of samples holds at another. */
+export function isSamePace(oneHz: number, otherHz: number): boolean {
+  return Math.max(oneHz, otherHz) <= RATE_FACTOR * Math.min(oneHz, otherHz);
+}
+
+/** All that is known of one metric. */
+class Judge {
+  readonly spec: string;
+  baseline: Baseline;
+  readonly evidence: Evidence;
+  last: Verdict | undefined;
+  lastMs: number | undefined;
+  #around = new Float64Array(2 * AROUND);
+  #values = 0;
+
+  constructor({ spec, flag, make }: ChosenDetector, index: number) {
+    this.spec = spec;
+    this.baseline = new Baseline(make(), index);
+    this.evidence = new Evidence(flag);
+  }
+
+  note(value: number, nowMs: number): void {
+    const at = 2 * (this.#values++ % AROUND);
+    this.#around[at] = nowMs;
+    this.#around[at + 1] = value;
+    this.lastMs = nowMs;
+  }
+
+  /** The latest values, oldest first. */
+  get around(): [number, number][] {
+    const from = Math.max(0, this.#values - AROUND);
+    return Array.from({ length: this.#values - from }, (_, i) => {
+      const at = 2 * ((from + i) % AROUND);
+      return [this.#around[at]!, this.#around[at + 1]!];
+    });
+  }
+
+  /** The level may have moved unseen. */
+  settle(): void {
+    this.evidence.settle();
+    this.baseline.letGo();
+  }
+}
+
 /** See the head of the file. */
 export class MetricBank {
   #choice: DetectorChoice;
-  #detectors = new Map<string, { spec: string; detector: Detector; last: Verdict | undefined }>();
+  #settings: EventSettings;
+  #judges = new Map<string, Judge>();
+  #tracker: EventTracker;
+  #strong: StrongEvidence[] = [];
+  #restorable = new Map<string, { saved: SavedMetric; seenMs: number }>();
+  #elapsedMs: number | undefined;
 
-  constructor(choice: DetectorChoice) {
+  /** `run` tells the event ids of this run from those of others. */
+  constructor(choice: DetectorChoice, settings: EventSettings = DEFAULTS, run = "run") {
     this.#choice = choice;
+    this.#settings = settings;
+    this.#tracker = new EventTracker(run);
   }
 
   /** Judges the values of one sample and learns from them. */
-  observe(metrics: Readonly<Record<string, number>>): AnomalyBlock {
+  observe(metrics: Readonly<Record<string, number>>, now: Instant): AnomalyBlock {
     const block: AnomalyBlock = { is_anomaly: false, score: 0, metrics: {} };
+    const { sample_hz, alerts_per_day } = this.#settings;
+    const samplesPerAlert = (DAY_S * sample_hz) / alerts_per_day;
+    this.#elapse(now.monoMs);
+    this.#strong.length = 0;
     for (const name in metrics) {
-      const entry = this.#entry(name);
-      if (entry === undefined) continue;
-      const verdict = entry.detector.update(metrics[name]!);
-      entry.last = verdict;
+      const judge = this.#judge(name);
+      if (judge === undefined) continue;
+      const verdict = this.#judgeValue(name, judge, metrics[name]!, now.monoMs, samplesPerAlert);
       if (verdict.score > block.score) block.score = verdict.score;
       if (!verdict.is_anomaly) continue;
       block.is_anomaly = true;
@@ -50,34 +163,144 @@ export class MetricBank {
       };
     }
     block.score = round(block.score);
+    const events = this.#track(now);
+    if (events.length > 0) block.events = events;
     return block;
   }
 
-  /** The last verdict on each metric, for status and pages. */
-  get last(): Map<string, Verdict> {
-    const last = new Map<string, Verdict>();
-    for (const [name, entry] of this.#detectors) {
-      if (entry.last !== undefined) last.set(name, entry.last);
+  /** The last judgement on each metric, for status and pages. */
+  get last(): Map<string, Judgement> {
+    const { sample_hz, alerts_per_day } = this.#settings;
+    const last = new Map<string, Judgement>();
+    for (const [name, { last: verdict, evidence: { budget } }] of this.#judges) {
+      if (verdict === undefined) continue;
+      const threshold = budget.threshold((DAY_S * sample_hz) / alerts_per_day);
+      last.set(name, { ...verdict, alert_score: round(budget.hardened(threshold)) });
     }
     return last;
   }
 
-  /** Detectors chosen anew; what a metric's unchanged detector has learned stays. */
-  reconfigure(choice: DetectorChoice): void {
+  /** Events since the start: opened, open now, and held back by the cap per hour. */
+  get events(): { readonly opened: number; readonly open: number; readonly held_back: number } {
+    const { opened, openEvents, heldBack } = this.#tracker;
+    return { opened, open: openEvents, held_back: heldBack };
+  }
+
+  /**
+   * Detectors and events chosen anew; what a metric's unchanged detector has learned stays, unless samples
+   * come at another rate from here on: then what a window holds is of another time.
+   */
+  reconfigure(choice: DetectorChoice, settings: EventSettings = this.#settings): void {
+    const samePace = isSamePace(settings.sample_hz, this.#settings.sample_hz);
     this.#choice = choice;
-    for (const [name, entry] of this.#detectors) {
-      if (choice(name)?.spec !== entry.spec) this.#detectors.delete(name);
+    this.#settings = settings;
+    for (const [name, judge] of this.#judges) {
+      const chosen = choice(name);
+      if (chosen?.spec !== judge.spec) this.#judges.delete(name);
+      else if (!samePace) {
+        judge.baseline = new Baseline(chosen.make());
+        judge.evidence.budget.loosen();
+      }
+    }
+    if (!samePace) this.#restorable.clear();
+  }
+
+  /** The metrics may mean something else from here on, as after a change of sensors: no events from that. */
+  settle(): void {
+    for (const judge of this.#judges.values()) judge.settle();
+  }
+
+  /** What is worth keeping over a restart, metric by metric. */
+  *saved(): Generator<SavedMetric> {
+    for (const [metric, { spec, baseline, evidence }] of this.#judges) {
+      if (baseline.saved === undefined) continue;
+      yield { metric, spec, detector: baseline.saved, budget: evidence.budget.save() };
+    }
+  }
+  /** The open events, to be kept as well. */
+  savedEvents(now: Instant): SavedEvent[] {
+    return this.#tracker.save(now);
+  }
+
+  /**
+   * Goes on with what was saved `ageMs` ago. Each metric's part is used when the metric is first seen, and
+   * only with the same detector; what doesn't fit is left out.
+   */
+  restore(
+    saved: Iterable<SavedMetric>,
+    events: readonly SavedEvent[],
+    ageMs: number,
+    now: Instant,
+  ): void {
+    for (const part of saved) {
+      if (this.#restorable.size >= METRICS_MAX) break;
+      this.#restorable.set(part.metric, { saved: part, seenMs: now.monoMs - ageMs });
+    }
+    this.#tracker.restore(events, ageMs, now);
+  }
+
+  #judgeValue(
+    name: string,
+    judge: Judge,
+    value: number,
+    nowMs: number,
+    samplesPerAlert: number,
+  ): Verdict {
+    const { sample_hz, learn_anomalies_s } = this.#settings;
+    const gapMs = Math.max(GAP_MS, (GAP_PERIODS * 1_000) / sample_hz);
+    if (judge.lastMs !== undefined && nowMs - judge.lastMs > gapMs) judge.settle();
+    const joinedMs = this.#tracker.joinedMs(name);
+    const lasts = joinedMs !== undefined && nowMs - joinedMs >= 1_000 * learn_anomalies_s;
+    if (lasts) judge.baseline.letGo();
+    const verdict = judge.baseline.update(value, nowMs, joinedMs !== undefined && !lasts);
+    judge.last = verdict;
+    judge.note(value, nowMs);
+    const { evidence } = judge;
+    evidence.take(verdict, value, nowMs, samplesPerAlert, joinedMs !== undefined);
+    const { strength, sinceMs } = evidence;
+    if (strength >= STRONG) {
+      this.#strong.push({ metric: name, strength, sinceMs, value, score: verdict.score });
+    }
+    return verdict;
+  }
+
+  #track(now: Instant): AnomalyEvent[] {
+    if (this.#strong.length === 0 && this.#tracker.isIdle) return [];
+    const { sample_hz, events_per_hour_max } = this.#settings;
+    const limits = {
+      quietMs: Math.max(QUIET_MS, (QUIET_PERIODS * 1_000) / sample_hz),
+      perHourMax: events_per_hour_max,
+    };
+    const around = (metric: string) => this.#judges.get(metric)?.around ?? [];
+    const { events, joined } = this.#tracker.tick(this.#strong, now, limits, around);
+    for (const metric of joined) this.#judges.get(metric)?.evidence.budget.alarmed();
+    return events;
+  }
+
+  /** Once a second is often enough for what changes within hours. */
+  #elapse(nowMs: number): void {
+    const passed = nowMs - (this.#elapsedMs ??= nowMs);
+    if (passed < 1_000) return;
+    this.#elapsedMs = nowMs;
+    for (const { evidence } of this.#judges.values()) {
+      evidence.budget.elapse(passed, this.#settings.alerts_per_day);
     }
   }
 
-  #entry(name: string): { detector: Detector; last: Verdict | undefined } | undefined {
-    const entry = this.#detectors.get(name);
-    if (entry !== undefined) return entry;
-    if (this.#detectors.size >= METRICS_MAX) return undefined;
+  #judge(name: string): Judge | undefined {
+    const known = this.#judges.get(name);
+    if (known !== undefined) return known;
+    if (this.#judges.size >= METRICS_MAX) return undefined;
     const chosen = this.#choice(name);
     if (chosen === undefined) return undefined;
-    const made = { spec: chosen.spec, detector: chosen.make(), last: undefined };
-    this.#detectors.set(name, made);
+    const made = new Judge(chosen, this.#judges.size);
+    const kept = this.#restorable.get(name);
+    this.#restorable.delete(name);
+    if (kept?.saved.spec === chosen.spec && made.baseline.restore(kept.saved.detector)) {
+      made.evidence.budget.restore(kept.saved.budget);
+      made.lastMs = kept.seenMs;
+    }
+    this.#judges.set(name, made);
     return made;
   }
 }

@@ -1,6 +1,7 @@
 /** Every setting of the node. Nothing else defines one. */
 
 import { LOG_SETTINGS } from "./log_settings.ts";
+import { ruleProblem } from "./rule_spec.ts";
 import type { SettingTable, ValuesOf } from "./setting.ts";
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -185,6 +186,49 @@ export const NODE_SETTINGS = {
     runtime: true,
     help:
       "Detectors of single metrics, for example temp_c=ewma:threshold=5; none switches one off.",
+  },
+  alerts_per_day: {
+    kind: "number",
+    group: "Detection",
+    default: 1,
+    min: 0.01,
+    max: 10_000,
+    unit: "alerts",
+    runtime: true,
+    help:
+      "False alarms a day that you accept of each metric. The score that opens an anomaly event follows from it and from how the metric behaves; flags of single values stay as they are.",
+  },
+  events_per_hour_max: {
+    kind: "integer",
+    group: "Detection",
+    default: 12,
+    min: 0,
+    max: 10_000,
+    unit: "events",
+    runtime: true,
+    help: "Most anomaly events that open within an hour, all metrics together. 0 opens none.",
+  },
+  learn_anomalies_s: {
+    kind: "number",
+    group: "Detection",
+    default: 1_800,
+    min: 0,
+    max: 604_800,
+    unit: "s",
+    runtime: true,
+    help:
+      "How long an anomaly must last until it is learned as the new normal. 0 lets detectors learn it at once.",
+  },
+  rules: {
+    kind: "list",
+    group: "Detection",
+    default: [],
+    max: 64,
+    placeholder: "KIND:METRIC:KEY=VALUE[:...]",
+    runtime: true,
+    check: ruleProblem,
+    help:
+      "Rules whose names stand in the diagnostics while they are broken: range:rail_v:min=4.75V:max=5.25V, low:rail_v:below=4.8V, high:temp_c:above=80:for=5s, rate:level_m:max=0.5/s, stuck:temp_c:for=60s, missing:temp_c:for=10s, disagree:temp_a,temp_b:by=2. Options for all: for (how long it must be so), hold (how long not before it clears, 1 s), and for limits clear (how far inside, 2 %). The node's own state can be used as node.disk_free_bytes, node.backlog_part, node.missed_ticks and node.wal_writable.",
   },
   rail_metric: {
     kind: "text",

@@ -5,6 +5,7 @@ import { checkRuntimeConfig, problemsText } from "../config/runtime.ts";
 import type { Clock, Listener, Random, Transport } from "../platform/platform.ts";
 import type { ConfigRow, EventRow, Store } from "../platform/store.ts";
 import type { Credit, Encoding, Hello } from "../protocol/message.ts";
+import { AnomalyEvents, type HostEvent } from "./anomaly_events.ts";
 import { CommitQueue, type CommitStats } from "./commit_queue.ts";
 import { ALL_NODES, ConfigAuthority } from "./config_authority.ts";
 import { creditFor } from "./credit.ts";
@@ -102,6 +103,7 @@ export class Host {
   #current = new Map<string, SessionDriver>();
   #byLedger = new Map<Ledger, SessionDriver>();
   #events: EventRow[] = [];
+  #anomalies = new AnomalyEvents(ALL_NODES);
   #stop = new AbortController();
   #running: Promise<unknown>;
   readonly startedWallMs: number;
@@ -201,8 +203,14 @@ export class Host {
   event(kind: string, nodeId: string, detail: Record<string, unknown>): void {
     if (this.#events.length >= EVENTS_WAITING_MAX) this.#events.shift();
     this.#events.push({ at_wall_ms: this.#o.clock.wallMs(), node_id: nodeId, kind, detail });
-    const text = Object.entries(detail).map(([name, value]) => `${name}=${value}`).join(" ");
+    const text = Object.entries(detail)
+      .filter(([, value]) => typeof value !== "object" || isNames(value))
+      .map(([name, value]) => `${name}=${value}`).join(" ");
     log.info("{node_id}: {kind} {text}", { node_id: nodeId, kind, text, ...detail });
+  }
+
+  #noteAll(events: readonly HostEvent[]): void {
+    for (const { kind, nodeId, detail } of events) this.event(kind, nodeId, detail);
   }
 
   async #acceptLoop(): Promise<void> {
@@ -237,6 +245,7 @@ export class Host {
         driver.tick(clock.monotonicMs());
       }
       this.registry.tick(clock.wallMs());
+      this.#noteAll(this.#anomalies.tick(clock.wallMs(), this.#current.size));
       await this.#saveEvents();
       if (tick % SAVE_TICKS === 0) {
         await this.registry.save();
@@ -436,6 +445,8 @@ export class Host {
       duplicates: () => this.faults.strikes("duplicate") !== undefined,
       event: (kind, nodeId, detail) => this.event(kind, nodeId, detail),
       note: (what, node) => this.#note(what, node),
+      anomalies: (node, record) =>
+        this.#noteAll(this.#anomalies.take(node, record, this.#o.clock.wallMs())),
       noteEffect: (driver, effect) => this.#noteEffect(driver, effect),
     };
   })();
@@ -453,6 +464,10 @@ export class Host {
 }
 
 export { ALL_NODES };
+
+function isNames(value: unknown): boolean {
+  return Array.isArray(value) && value.every((name) => typeof name === "string");
+}
 
 function key(nodeId: string, epoch: string): string {
   return `${nodeId} ${epoch}`;

@@ -1,6 +1,6 @@
 /** From settings to parts: which sensors, which detector for which metric. Throws one line for a bad spec. */
 import type { DetectorChoice } from "../anomaly/bank.ts";
-import { detectorMaker } from "../anomaly/registry.ts";
+import { detectorMaker, DETECTORS } from "../anomaly/registry.ts";
 import type { NodeSettings } from "../config/node_settings.ts";
 import { parseSpec } from "../config/spec.ts";
 import { sensorMaker } from "./sensors/registry.ts";
@@ -12,7 +12,14 @@ const NONE = "none";
 function makerOf(spec: string): ReturnType<DetectorChoice> {
   if (spec === NONE) return undefined;
   const { kind, options } = parseSpec(spec);
-  return { spec, make: detectorMaker(kind, options) };
+  const make = detectorMaker(kind, options);
+  return { spec, flag: flagOf(kind, options), make };
+}
+
+/** The score above which a detector flags; the unit for what is assumed of its scores at first. */
+function flagOf(kind: string, options: ReadonlyMap<string, string>): number {
+  const given = options.get("threshold");
+  return given === undefined ? DETECTORS[kind]?.options.threshold?.default ?? 1 : Number(given);
 }
 
 /** The detectors that the settings choose. */

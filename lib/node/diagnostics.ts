@@ -2,6 +2,8 @@
  * What a person would want to know beside the values: rules over a sample and the node's own state. A record
  * holds only what is the case, and `rail_low` always. Pure.
  */
+import { RuleState } from "../anomaly/rules.ts";
+import { parseRule } from "../config/rule_spec.ts";
 
 /** What the rules are about; see the settings of the same names. */
 export interface DiagnosticsSettings {
@@ -10,6 +12,14 @@ export interface DiagnosticsSettings {
   readonly temp_metric: string;
   readonly temp_high_c: number;
   readonly stuck_s: number;
+  readonly rules: readonly string[];
+}
+
+/** A rule of the setting `rules` and whether it is active. */
+export interface RuleStatus {
+  /** As in `range rail_v`. */
+  readonly rule: string;
+  readonly active: boolean;
 }
 
 /** The state of the node at a tick. */
@@ -31,6 +41,13 @@ const CLOCK_JUMP_MS = 500;
 const DISK_LOW_BYTES = 64 * 1024 * 1024;
 const BACKLOG_HIGH = 0.9;
 const METRICS_MAX = 256;
+/** State of the node that rules can be about, as if it were metrics. */
+const NODE_VALUES: Readonly<Record<string, (state: NodeState) => number | undefined>> = {
+  "node.disk_free_bytes": ({ diskFreeBytes }) => diskFreeBytes,
+  "node.backlog_part": ({ ringPressure }) => ringPressure,
+  "node.missed_ticks": ({ missedTicks }) => missedTicks,
+  "node.wal_writable": ({ walWritable }) => walWritable ? 1 : 0,
+};
 
 /** See the head of the file. */
 export class Diagnostics {
@@ -39,15 +56,31 @@ export class Diagnostics {
   #tempHigh = false;
   #clockOffset: number | undefined;
   #still = new Map<string, { value: number; sinceMs: number }>();
+  #rules = new Map<string, RuleState>();
   /** What was found at the last tick. */
   current: Record<string, unknown> = {};
 
+  /** Throws a `SyntaxError` of one line for a rule that can't be read. */
   constructor(settings: DiagnosticsSettings) {
+    this.#settings = settings;
+    this.reconfigure(settings);
+  }
+
+  /** Rules that stay the same go on from what they know. Throws as the constructor does. */
+  reconfigure(settings: DiagnosticsSettings): void {
+    this.#rules = new Map(
+      settings.rules.map((text) => [text, this.#rules.get(text) ?? new RuleState(parseRule(text))]),
+    );
     this.#settings = settings;
   }
 
-  reconfigure(settings: DiagnosticsSettings): void {
-    this.#settings = settings;
+  /** All rules; those of one name count as one. */
+  get rules(): RuleStatus[] {
+    const byName = new Map<string, boolean>();
+    for (const { rule, active } of this.#rules.values()) {
+      byName.set(rule.label, active || byName.get(rule.label) === true);
+    }
+    return [...byName].map(([rule, active]) => ({ rule, active }));
   }
 
   /** What is the case at a tick. */
@@ -69,6 +102,8 @@ export class Diagnostics {
       found.disk_nearly_full = true;
     }
     if (state.ringPressure >= BACKLOG_HIGH) found.backlog_high = true;
+    const rules = this.#judgeRules(metrics, state);
+    if (rules.length > 0) found.rules = rules;
     this.current = found;
     return found;
   }
@@ -102,6 +137,16 @@ export class Diagnostics {
       } else if (monoMs - still.sinceMs >= stuck_s * 1_000) stuck.push(name);
     }
     return stuck;
+  }
+
+  #judgeRules(metrics: Readonly<Record<string, number>>, state: NodeState): string[] {
+    const active: string[] = [];
+    const valueOf = (name: string) => metrics[name] ?? NODE_VALUES[name]?.(state);
+    for (const rule of this.#rules.values()) {
+      const { label } = rule.rule;
+      if (rule.tick(valueOf, state.monoMs) && !active.includes(label)) active.push(label);
+    }
+    return active;
   }
 
   #judgeClock({ wallMs, monoMs }: NodeState): number | undefined {

@@ -1,7 +1,7 @@
 /**
  * Thinning under pressure: while the node is degraded, one record stands for n samples (mean, min, max), and
  * n grows with the pressure. Anomalous samples always stay whole. No sample vanishes: each is in exactly one
- * record. Pure.
+ * record; what is told of anomaly events goes with it, at once. Pure.
  */
 import type { RecordContent } from "../protocol/record.ts";
 
@@ -64,7 +64,8 @@ export class Downsampler {
       ? this.flush()
       : [];
     this.#group.push(sample);
-    return this.#group.length >= samples ? [...before, ...this.flush()] : before;
+    const isFull = this.#group.length >= samples || sample.anomaly.events !== undefined;
+    return isFull ? [...before, ...this.flush()] : before;
   }
 
   /** The record of what was gathered, if anything. */
@@ -82,9 +83,14 @@ function aggregate(group: readonly RecordContent[]): RecordContent {
   const min: Record<string, number> = {};
   const max: Record<string, number> = {};
   const diagnostics: Record<string, unknown> = {};
+  const rules = new Set<unknown>();
+  const events = group.flatMap(({ anomaly }) => anomaly.events ?? []);
   let score = 0;
   for (const sample of group) {
     Object.assign(diagnostics, sample.diagnostics);
+    if (Array.isArray(sample.diagnostics.rules)) {
+      for (const rule of sample.diagnostics.rules) rules.add(rule);
+    }
     score = Math.max(score, sample.anomaly.score);
     for (const [name, value] of Object.entries(sample.metrics)) {
       const entry = sums[name] ??= { sum: 0, n: 0 };
@@ -98,11 +104,17 @@ function aggregate(group: readonly RecordContent[]): RecordContent {
   for (const [name, { sum, n }] of Object.entries(sums)) {
     metrics[name] = Number((sum / n).toPrecision(9));
   }
+  if (rules.size > 0) diagnostics.rules = [...rules];
   return {
     ...last,
     metrics,
     agg: { n: group.length, min, max },
-    anomaly: { is_anomaly: false, score, metrics: {} },
+    anomaly: {
+      is_anomaly: false,
+      score,
+      metrics: {},
+      ...(events.length > 0 ? { events } : {}),
+    },
     diagnostics,
   };
 }

@@ -6,6 +6,7 @@ import type { Clock, Disk, Random, Transport } from "../platform/platform.ts";
 import { encodeContent, type RecordContent } from "../protocol/record.ts";
 import type { Encoding } from "../protocol/message.ts";
 import { Wal } from "../wal/wal.ts";
+import { BaselineFile } from "./baseline_file.ts";
 import { chooseDetectors, makeSensors } from "./choices.ts";
 import { ConfigListener } from "./config_listener.ts";
 import { Diagnostics } from "./diagnostics.ts";
@@ -47,6 +48,7 @@ export class Node {
   #settings: NodeSettings;
   #config: ConfigListener;
   #bank: MetricBank;
+  #baselines: BaselineFile;
   #diagnostics: Diagnostics;
   #sampler: Sampler;
   #uplink: UplinkDriver;
@@ -76,7 +78,13 @@ export class Node {
     this.#config = config;
     this.#startedMs = clock.monotonicMs();
     this.#growth = { atMs: this.#startedMs, bytes: wal.bytes, perMs: 0 };
-    this.#bank = new MetricBank(chooseDetectors(settings));
+    this.#bank = new MetricBank(chooseDetectors(settings), settings, runOf(options.bootId));
+    this.#baselines = new BaselineFile({
+      disk: options.configDisk,
+      clock,
+      bank: this.#bank,
+      sampleHz: () => this.#settings.sample_hz,
+    });
     this.#diagnostics = new Diagnostics(settings);
     this.#sampler = new Sampler({
       clock,
@@ -85,7 +93,11 @@ export class Node {
       sensors: makeSensors(settings.sensors, options.sensors),
       cfgVersion: config.version,
       sink: {
-        detect: (metrics) => this.#bank.observe(metrics),
+        detect: (metrics, now) => {
+          const block = this.#bank.observe(metrics, now);
+          if (block.events?.some(({ state }) => state !== "update")) this.#baselines.soon();
+          return block;
+        },
         diagnose: (metrics, problems, wallMs, monoMs, missedTicks) =>
           this.#diagnostics.judge(metrics, problems, {
             wallMs,
@@ -146,6 +158,7 @@ export class Node {
       syncIntervalMs: settings.wal_sync_interval_ms,
     });
     const node = new Node(options, wal, config);
+    await node.#baselines.load();
     node.#start();
     return node;
   }
@@ -163,6 +176,7 @@ export class Node {
       this.#sampler.run(this.#stopSampling.signal),
       this.#uplink.run(this.#stopUplink.signal),
       this.#watchDisk(this.#stopSampling.signal),
+      this.#baselines.run(this.#stopSampling.signal),
     ];
   }
 
@@ -176,11 +190,12 @@ export class Node {
     await this.#running[1];
     for (const record of this.#downsampler.flush()) this.#append(record);
     await this.wal.sync();
+    const saved = this.#baselines.save();
     const drained = await this.#uplink.drain(deadlineMs);
     await this.#uplink.finalHeartbeat();
     this.#stopUplink.abort();
     this.#stopLog.abort();
-    await Promise.all(this.#running);
+    await Promise.all([...this.#running, saved]);
     await this.wal.close();
     log.info("stopped at seq {last}, {backlog} records not acked", {
       last: this.wal.nextSeq - 1,
@@ -248,8 +263,10 @@ export class Node {
       samples: this.#sampler.samples,
       missed_ticks: this.#sampler.missedTicks,
       anomalies: this.#anomalies,
+      events: this.#bank.events,
       metrics: this.#metrics(),
       diagnostics: this.#diagnostics.current,
+      rules: this.#diagnostics.rules,
       node_id: this.nodeId,
       epoch: wal.epoch,
       boot_id: this.#o.bootId,
@@ -282,9 +299,7 @@ export class Node {
     const verdicts = this.#bank.last;
     for (const [name, value] of Object.entries(this.#sampler.lastMetrics)) {
       const verdict = verdicts.get(name);
-      metrics[name] = verdict === undefined
-        ? { value }
-        : { value, z: verdict.z, mean: verdict.mean, std: verdict.std };
+      metrics[name] = { value, ...verdict };
     }
     return metrics;
   }
@@ -344,7 +359,7 @@ export class Node {
     if (this.#unsynced.length > 4_096) this.#durableUntil(record.ts_wall_ms);
     if (this.#unsynced.length > 4_096) this.#unsynced.splice(1, 2_048);
     if (record.anomaly.is_anomaly) this.#anomalies++;
-    this.#uplink.notify(seq, record.anomaly.is_anomaly);
+    this.#uplink.notify(seq, record.anomaly.is_anomaly || record.anomaly.events !== undefined);
   }
 
   #noteGrowth(monoMs: number): void {
@@ -364,7 +379,8 @@ export class Node {
     await new Promise<void>((resolve) => {
       this.#pending.push(() => {
         this.#settings = settings;
-        this.#bank.reconfigure(choice);
+        this.#bank.reconfigure(choice, settings);
+        if (!sameSensors) this.#bank.settle();
         this.#diagnostics.reconfigure(settings);
         this.wal.setLimits({ bytesMax: settings.wal_bytes_max });
         this.#sampler.reconfigure(settings.sample_hz, sensors);
@@ -382,6 +398,11 @@ export class Node {
       await clock.sleepUntil(clock.monotonicMs() + DISK_CHECK_MS, signal);
     }
   }
+}
+
+/** Enough of the run's identity to tell its events from those of other runs. */
+function runOf(bootId: string): string {
+  return bootId.slice(-12);
 }
 
 function encodingsOf(preferred: Encoding): Encoding[] {

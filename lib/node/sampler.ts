@@ -4,6 +4,7 @@
  * made up.
  */
 import type { AnomalyBlock } from "../anomaly/bank.ts";
+import type { Instant } from "../anomaly/events.ts";
 import type { Clock } from "../platform/platform.ts";
 import type { RecordContent } from "../protocol/record.ts";
 import { METRIC_NAME, type Sensor } from "./sensors/sensor.ts";
@@ -11,7 +12,7 @@ import { METRIC_NAME, type Sensor } from "./sensors/sensor.ts";
 /** What the sampler hands each sample to. */
 export interface SampleSink {
   /** Judges the values of one sample. */
-  detect(metrics: Readonly<Record<string, number>>): AnomalyBlock;
+  detect(metrics: Readonly<Record<string, number>>, now: Instant): AnomalyBlock;
   diagnose(
     metrics: Readonly<Record<string, number>>,
     problems: Readonly<Record<string, string>>,
@@ -140,7 +141,7 @@ export class Sampler {
       Object.assign(problems, reading.problems);
       if (reading.injected !== undefined) injected = [...injected, ...reading.injected];
     }
-    const anomaly = this.#sink.detect(metrics);
+    const anomaly = this.#sink.detect(metrics, { monoMs, wallMs });
     const diagnostics = this.#sink.diagnose(metrics, problems, wallMs, monoMs, missed);
     if (injected.length > 0) diagnostics.sim_injected = injected;
     this.#samples++;

@@ -1,6 +1,18 @@
 /** The node's state at a glance, as `/status` shows it: the first lines answer 'is my data safe?'. */
 import type { LostRange } from "../wal/wal.ts";
+import type { RuleStatus } from "./diagnostics.ts";
 import type { LinkStatus } from "./uplink_driver.ts";
+
+/** A metric at a glance. */
+export interface MetricStatus {
+  value: number;
+  z?: number;
+  mean?: number;
+  std?: number;
+  score?: number;
+  is_anomaly?: boolean;
+  alert_score?: number;
+}
 
 /** See the head of the file. Times by the node's clock. */
 export interface NodeStatus {
@@ -34,8 +46,13 @@ export interface NodeStatus {
   samples: number;
   missed_ticks: number;
   anomalies: number;
-  metrics: Record<string, { value: number; z?: number; mean?: number; std?: number }>;
+  /** Anomaly events: opened since the start, open now, and held back by the cap per hour. */
+  events: { readonly opened: number; readonly open: number; readonly held_back: number };
+  /** Each metric's last value and judgement; `alert_score` is what opens an event at present. */
+  metrics: Record<string, MetricStatus>;
   diagnostics: Record<string, unknown>;
+  /** The rules of the settings, and which of them are active. */
+  rules: RuleStatus[];
   node_id: string;
   epoch: string;
   boot_id: string;

@@ -6,6 +6,7 @@
  * come from where it lies. {@linkcode recordLine} puts them in front when it is sent.
  */
 import Type from "typebox";
+import { LINE_BYTES_MAX } from "../limits.ts";
 
 /** What a node may be called: it becomes a file name, a certificate name and a URL segment. */
 export const NODE_ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
@@ -21,6 +22,26 @@ export const MetricAnomaly = Type.Object({
   mean: Type.Number(),
   std: Type.Number(),
 });
+
+/** What a node tells of an anomaly that lasts: that it opened, grew, or closed. */
+export const AnomalyEvent = Type.Object({
+  /** Names the event in all that is told of it; unique among the events of a node. */
+  id: Type.String({ minLength: 1, maxLength: 64 }),
+  state: Type.Union([Type.Literal("open"), Type.Literal("update"), Type.Literal("close")]),
+  severity: Type.Union([Type.Literal("low"), Type.Literal("medium"), Type.Literal("high")]),
+  /** The metrics in it; the first is the one that moved first. */
+  metrics: Type.Array(Type.String({ maxLength: 64 }), { minItems: 1, maxItems: 64 }),
+  since_wall_ms: Type.Number(),
+  since_mono_ms: Type.Number(),
+  /** From there to the last strong evidence. */
+  duration_ms: Type.Number({ minimum: 0 }),
+  /** The value that was furthest from normal, with its detector's score. */
+  peak: Type.Object({ metric: Type.String(), value: Type.Number(), score: Type.Number() }),
+  /** Latest values of the first metric, oldest first: monotonic time and value. */
+  around: Type.Array(Type.Tuple([Type.Number(), Type.Number()]), { maxItems: 64 }),
+});
+/** See {@linkcode AnomalyEvent}. */
+export type AnomalyEvent = Type.Static<typeof AnomalyEvent>;
 
 /** How a downsampled record was made: sample count, lowest and highest value of each metric. */
 export const Aggregate = Type.Object({
@@ -44,6 +65,8 @@ const content = {
     score: Type.Number(),
     /** Only the metrics that are flagged. */
     metrics: Type.Record(Type.String(), MetricAnomaly),
+    /** What is told of events in this record; absent where there is nothing. */
+    events: Type.Optional(Type.Array(AnomalyEvent, { maxItems: 64 })),
   }),
   /** Verdict or value of each diagnostic, by name. */
   diagnostics: Type.Record(Type.String(), Type.Unknown()),
@@ -69,9 +92,33 @@ export type TelemetryRecord = Type.Static<typeof TelemetryRecord>;
 
 const encoder = new TextEncoder();
 
-/** The WAL's payload of a record: its JSON without identity, without newline. */
+/** Longest content, so that with its identity it fits into a line. */
+const CONTENT_BYTES_MAX = LINE_BYTES_MAX - 1_024;
+
+/** What a record can do without, in this order, where hundreds of long names make it too long for a line. */
+const CUTS: ((content: RecordContent) => RecordContent)[] = [
+  (content) => {
+    const { is_anomaly, score, events } = content.anomaly;
+    const brief = events?.map((event) => ({ ...event, around: [] }));
+    const anomaly = { is_anomaly, score, metrics: {}, ...(brief && { events: brief }) };
+    return { ...content, anomaly, diagnostics: { ...content.diagnostics, cut: true } };
+  },
+  (content) => ({ ...content, diagnostics: { cut: true } }),
+  ({ agg, ...content }) => agg ? { ...content, agg: { n: agg.n, min: {}, max: {} } } : content,
+];
+
+/**
+ * The WAL's payload of a record: its JSON without identity, without newline. A longer one than a line may be
+ * would end each session that sends it, for ever: it loses details, and says so in its diagnostics.
+ */
 export function encodeContent(content: RecordContent): Uint8Array<ArrayBuffer> {
-  return encoder.encode(JSON.stringify(content));
+  let bytes = encoder.encode(JSON.stringify(content));
+  for (const cut of CUTS) {
+    if (bytes.length <= CONTENT_BYTES_MAX) break;
+    content = cut(content);
+    bytes = encoder.encode(JSON.stringify(content));
+  }
+  return bytes;
 }
 
 /** What all lines of one epoch start with; see {@linkcode recordLine}. */

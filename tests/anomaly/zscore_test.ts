@@ -1,6 +1,5 @@
 import { strict as assert } from "node:assert";
 import { Backtest } from "../../lib/anomaly/backtest.ts";
-import { MetricBank } from "../../lib/anomaly/bank.ts";
 import { detectorMaker } from "../../lib/anomaly/registry.ts";
 import { SlidingMoments } from "../../lib/anomaly/welford.ts";
 import { ZScore } from "../../lib/anomaly/zscore.ts";
@@ -56,18 +55,6 @@ Deno.test("ZScore judges nothing during its warm-up", () => {
   for (const value of [1, 1, 1, 1, 1e9, 1, 1, 1, 1, 1]) {
     assert.equal(detector.update(value).score, 0);
   }
-});
-
-Deno.test("MetricBank keeps what an unchanged detector has learned over a new choice", () => {
-  const choice = (threshold: string) => (metric: string) => {
-    const spec = metric === "a" ? "zscore" : `zscore:threshold=${threshold}`;
-    return { spec, make: detectorMaker("zscore", new Map([["warmup", "5"]])) };
-  };
-  const bank = new MetricBank(choice("3"));
-  for (let i = 0; i < 50; i++) bank.observe({ a: i % 2, b: i % 2 });
-  bank.reconfigure(choice("4"));
-  const block = bank.observe({ a: 100, b: 100 });
-  assert.deepEqual(Object.keys(block.metrics), ["a"]);
 });
 
 Deno.test("detectorMaker() refuses unknown kinds, unknown options and values out of range in one line", () => {

@@ -46,6 +46,29 @@ Deno.test("Downsampler keeps mean, lowest and highest value", () => {
   assert.deepEqual(records[0]?.agg, { n: 3, min: { a: 1 }, max: { a: 6 } });
 });
 
+Deno.test("Downsampler lets no event wait and loses none, nor a rule that was broken in between", () => {
+  const downsampler = new Downsampler();
+  const events = [{
+    id: "1-r",
+    state: "close" as const,
+    severity: "low" as const,
+    metrics: ["a"],
+    since_wall_ms: 1,
+    since_mono_ms: 1,
+    duration_ms: 1,
+    peak: { metric: "a", value: 1, score: 4 },
+    around: [[1, 1] as [number, number]],
+  }];
+  const told = { ...sample(3), anomaly: { is_anomaly: false, score: 1, metrics: {}, events } };
+  const broken = { ...sample(2), diagnostics: { rules: ["range a"] } };
+  const records = [sample(1), broken, told].flatMap((part) => downsampler.push(part, 60));
+  assert.equal(records.length, 1);
+  assert.equal(records[0]?.agg?.n, 3);
+  assert.deepEqual(records[0]?.anomaly.events, events);
+  assert.deepEqual(records[0]?.diagnostics.rules, ["range a"]);
+  assert.deepEqual(downsampler.push(told, 60), [told]);
+});
+
 Deno.test("Degraded goes on at 90 % of the ring and off below 50 %, and thinning grows with the pressure", () => {
   const degraded = new Degraded();
   const at = (ring: number, wal = 0, writable = true) => degraded.update({ ring, wal, writable });
@@ -69,6 +92,7 @@ Deno.test("Diagnostics: rail_low has hysteresis, a clock jump is told once, a st
     temp_metric: "temp_c",
     temp_high_c: 80,
     stuck_s: 10,
+    rules: [],
   });
   const judge = (rail_v: number, monoMs: number, wallMs = monoMs) =>
     diagnostics.judge({ rail_v, still: 1 }, {}, {
@@ -88,6 +112,41 @@ Deno.test("Diagnostics: rail_low has hysteresis, a clock jump is told once, a st
   assert.equal(judge(5, 100, 3_600_100).clock_jump_ms, 3_600_000);
   assert.equal(judge(5, 200, 3_600_200).clock_jump_ms, undefined);
   assert.deepEqual(judge(5.1, 10_000, 3_610_000).stuck, ["still"]);
+});
+
+Deno.test("Diagnostics: active rules are named, keep their state over a change of others, and know the node", () => {
+  const settings = {
+    rail_metric: "rail_v",
+    rail_low_v: 4.75,
+    temp_metric: "temp_c",
+    temp_high_c: 80,
+    stuck_s: 0,
+    rules: ["range:a:max=10", "low:node.disk_free_bytes:below=1e6", "missing:b:for=5s"],
+  };
+  const diagnostics = new Diagnostics(settings);
+  const judge = (a: number, monoMs: number) =>
+    diagnostics.judge({ a }, {}, {
+      wallMs: monoMs,
+      monoMs,
+      missedTicks: 0,
+      walWritable: true,
+      diskFreeBytes: 1e5,
+      ringPressure: 0,
+    });
+  assert.deepEqual(judge(11, 0).rules, ["range a", "low node.disk_free_bytes"]);
+  diagnostics.reconfigure({
+    ...settings,
+    rules: [...settings.rules.slice(0, 1), "stuck:a:for=1h"],
+  });
+  assert.deepEqual(judge(9.9, 100).rules, ["range a"]);
+  assert.deepEqual(diagnostics.rules, [
+    { rule: "range a", active: true },
+    { rule: "stuck a", active: false },
+  ]);
+  judge(1, 200);
+  assert.equal(judge(1, 1_300).rules, undefined);
+  assert.equal(diagnostics.current.rules, undefined);
+  assert.throws(() => diagnostics.reconfigure({ ...settings, rules: ["x"] }), SyntaxError);
 });
 
 Deno.test("linux sensor reads load, memory and network as the kernel writes them", () => {

@@ -3,6 +3,7 @@ import type {
   ConfigRow,
   EpochBatch,
   EpochState,
+  EventRow,
   GapRow,
   RecordRow,
   Store,
@@ -81,7 +82,7 @@ export class SimStore implements Store {
       this.#durable.configs.push(config);
     });
   }
-  addEvents(): Promise<void> {
+  addEvents(_events: readonly EventRow[]): Promise<void> {
     return Promise.resolve();
   }
   records(): Promise<never[]> {

@@ -1,0 +1,237 @@
+/**
+ * Keeps what the detectors have learned over a restart: one file of bounded size, written every few minutes
+ * and at the end. Whatever state it is in, the node starts; a file that is damaged, old or of other samples
+ * costs no more than learning anew.
+ *
+ * A line is the CRC-32 of its JSON in eight hexadecimal digits, a space, and the JSON. The first says what
+ * the file is; each of the others has what is known of one metric.
+ */
+import { getLogger } from "@logtape/logtape";
+import { crc32 } from "node:zlib";
+import { isSamePace, type MetricBank, type SavedMetric } from "../anomaly/bank.ts";
+import type { Instant, SavedEvent } from "../anomaly/events.ts";
+import { type Clock, type Disk, DiskError } from "../platform/platform.ts";
+import { Wakeup } from "./wakeup.ts";
+
+/** Name of the file. */
+export const BASELINE_NAME = "baselines";
+const TEMPORARY_NAME = "baselines.new";
+const VERSION = 1;
+/** Longest file; metrics that no longer fit are learned anew after a restart. */
+const FILE_BYTES_MAX = 2 * 1024 * 1024;
+const SAVE_MS = 300_000;
+/** What happened to an event is kept that soon; between two saves there is a pause, longer for a long file. */
+const SOON_MS = 1_000;
+const PAUSE_MS = 5_000;
+const PAUSE_BYTES_PER_MS = 10;
+/** Flash wears out: a file so large that this is exceeded at {@linkcode SAVE_MS} is written less often. */
+const BYTES_PER_DAY_MAX = 50_000_000;
+const DAY_MS = 86_400_000;
+const EVENTS_MAX = 16;
+
+const log = getLogger(["holdfast", "baselines"]);
+const encoder = new TextEncoder();
+
+interface Header {
+  readonly holdfast_baselines: number;
+  readonly saved_wall_ms: number;
+  readonly sample_hz: number;
+  readonly events: readonly SavedEvent[];
+}
+
+/** What a file held that can be used. */
+export interface LoadedBaselines {
+  readonly metrics: SavedMetric[];
+  readonly events: readonly SavedEvent[];
+  /** Time since it was written, by the wall clock; the longest that is allowed where it can't be told. */
+  readonly ageMs: number;
+}
+
+/** The lines of a file, each with its newline. */
+export function* baselineLines(
+  bank: Pick<MetricBank, "saved" | "savedEvents">,
+  sampleHz: number,
+  now: Instant,
+): Generator<string> {
+  const header: Header = {
+    holdfast_baselines: VERSION,
+    saved_wall_ms: now.wallMs,
+    sample_hz: sampleHz,
+    events: bank.savedEvents(now),
+  };
+  yield lineOf(header);
+  for (const metric of bank.saved()) yield lineOf(metric);
+}
+
+/**
+ * Reads a file's text. Damaged lines are left out. Throws an `Error` of one line where nothing can be used:
+ * no valid head, another version, another rate of samples, or older than a day. One from the future tells
+ * that the clock was set back, as on a machine that starts at 1970: it counts as a day old.
+ */
+export function parseBaselines(text: string, sampleHz: number, wallMs: number): LoadedBaselines {
+  const [first = "", ...rest] = text.split("\n");
+  const header = contentOf(first) as Partial<Header> | undefined;
+  if (typeof header !== "object" || header === null) throw new Error("its head is damaged");
+  const { holdfast_baselines, saved_wall_ms, sample_hz, events } = header;
+  if (holdfast_baselines !== VERSION) throw new Error("it is of another version");
+  if (typeof sample_hz !== "number" || !isSamePace(sample_hz, sampleHz)) {
+    throw new Error(`it is of samples at ${sample_hz} Hz`);
+  }
+  const agoMs = wallMs - Number(saved_wall_ms);
+  if (!(agoMs <= DAY_MS)) throw new Error("it is older than a day");
+  const ageMs = agoMs < 0 ? DAY_MS : agoMs;
+  const metrics = rest.map(contentOf).filter(isSavedMetric);
+  const open = Array.isArray(events) ? events.filter(isSavedEvent).slice(0, EVENTS_MAX) : [];
+  return { metrics, events: open, ageMs };
+}
+
+/** See the head of the file. */
+export class BaselineFile {
+  #disk: Disk;
+  #clock: Clock;
+  #bank: MetricBank;
+  #sampleHz: () => number;
+  #bytes = 0;
+  #working: Promise<void> = Promise.resolve();
+  #wakeup = new Wakeup();
+
+  constructor(
+    options: { disk: Disk; clock: Clock; bank: MetricBank; sampleHz: () => number },
+  ) {
+    this.#disk = options.disk;
+    this.#clock = options.clock;
+    this.#bank = options.bank;
+    this.#sampleHz = options.sampleHz;
+  }
+
+  /** Hands what was saved to the bank. Never rejects. */
+  async load(): Promise<void> {
+    try {
+      const text = await this.#read();
+      const now = { monoMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() };
+      const { metrics, events, ageMs } = parseBaselines(text, this.#sampleHz(), now.wallMs);
+      this.#bank.restore(metrics, events, ageMs, now);
+      log.info("what is normal is known of {count} metrics", { count: metrics.length });
+    } catch (error) {
+      if (error instanceof DiskError && error.kind === "gone") return;
+      log.warn("{name} can't be used, learning anew: {reason}", {
+        name: BASELINE_NAME,
+        reason: oneLine(error),
+      });
+    }
+  }
+
+  /** Something changed that must not be lost: saves soon, as after a power cut nobody would close an event. */
+  soon(): void {
+    this.#wakeup.wake();
+  }
+
+  /** Saves now and then until `signal` aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = () => this.#wakeup.wake();
+    signal.addEventListener("abort", stop);
+    for (let savedMs = -Infinity; !signal.aborted;) {
+      const now = this.#clock.monotonicMs();
+      const waitMs = Math.max(SAVE_MS, (this.#bytes / BYTES_PER_DAY_MAX) * DAY_MS);
+      await this.#wakeup.wait(this.#clock, now + waitMs);
+      const woken = this.#clock.monotonicMs();
+      if (woken < now + waitMs) {
+        const pauseMs = Math.max(PAUSE_MS, this.#bytes / PAUSE_BYTES_PER_MS);
+        await this.#clock.sleepUntil(Math.max(woken + SOON_MS, savedMs + pauseMs), signal);
+      }
+      if (signal.aborted) break;
+      await this.save();
+      savedMs = this.#clock.monotonicMs();
+    }
+    signal.removeEventListener("abort", stop);
+  }
+
+  /**
+   * Writes the file: it is the old one or the new one, whatever happens. Sampling has its turn between two
+   * metrics. Calls take effect one after the other. Never rejects: a disk that fails costs the restart only.
+   */
+  save(): Promise<void> {
+    return this.#working = this.#working.then(() => this.#save());
+  }
+
+  async #save(): Promise<void> {
+    try {
+      await this.#disk.remove(TEMPORARY_NAME);
+      const file = this.#disk.create(TEMPORARY_NAME);
+      const now = { monoMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() };
+      let bytes = 0;
+      try {
+        for (const line of baselineLines(this.#bank, this.#sampleHz(), now)) {
+          const encoded = encoder.encode(line);
+          if (bytes + encoded.length > FILE_BYTES_MAX) continue;
+          bytes += encoded.length;
+          if (file.append(encoded) < encoded.length) {
+            throw new DiskError("full", "not all could be written");
+          }
+          await this.#clock.sleepUntil(this.#clock.monotonicMs());
+        }
+        await file.sync();
+      } finally {
+        file.close();
+      }
+      await this.#disk.rename(TEMPORARY_NAME, BASELINE_NAME);
+      await this.#disk.syncDir();
+      this.#bytes = bytes;
+    } catch (error) {
+      log.warn("what is normal can't be saved: {reason}", { reason: oneLine(error) });
+    }
+  }
+
+  async #read(): Promise<string> {
+    const file = await this.#disk.open(BASELINE_NAME, false);
+    try {
+      const bytes = new Uint8Array(Math.min(file.size, FILE_BYTES_MAX));
+      let length = 0;
+      while (length < bytes.length) {
+        const count = await file.readAt(length, bytes.subarray(length));
+        if (count === 0) break;
+        length += count;
+      }
+      return new TextDecoder().decode(bytes.subarray(0, length));
+    } finally {
+      file.close();
+    }
+  }
+}
+
+function lineOf(content: unknown): string {
+  const json = JSON.stringify(content);
+  return `${crc32(json).toString(16).padStart(8, "0")} ${json}\n`;
+}
+
+/** The content of a line; `undefined` where it is damaged. */
+function contentOf(line: string): unknown {
+  const json = line.slice(9);
+  if (line.slice(0, 9) !== `${crc32(json).toString(16).padStart(8, "0")} `) return undefined;
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+function isSavedMetric(value: unknown): value is SavedMetric {
+  if (typeof value !== "object" || value === null) return false;
+  const { metric, spec, budget } = value as Partial<SavedMetric>;
+  return typeof metric === "string" && typeof spec === "string" && Array.isArray(budget);
+}
+
+function isSavedEvent(value: unknown): value is SavedEvent {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, since_wall_ms, metrics, joined_ms, peak, strength } = value as Partial<SavedEvent>;
+  return typeof id === "string" && id.length <= 64 && Number.isFinite(since_wall_ms) &&
+    Array.isArray(metrics) && metrics.length > 0 &&
+    metrics.every((name) => typeof name === "string") &&
+    Array.isArray(joined_ms) && joined_ms.every((ms) => Number.isFinite(ms)) &&
+    typeof peak?.metric === "string" && Number.isFinite(peak.value) &&
+    Number.isFinite(peak.score) && Number.isFinite(strength);
+}
+
+function oneLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+}

@@ -1,0 +1,53 @@
+/**
+ * The files that the pages are made of. This is the only place that reads them, so that an executable that
+ * was compiled with the folder has them inside, and nothing else of the pages touches the disk.
+ */
+import { readAsset } from "../../platform/deno_assets.ts";
+
+/** A file as it is served. */
+export interface Asset {
+  readonly body: string;
+  /** For the header `content-type`. */
+  readonly type: string;
+  /** Quoted, for the header `etag`; the same as long as the body is. */
+  readonly etag: string;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  css: "text/css; charset=utf-8",
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  svg: "image/svg+xml; charset=utf-8",
+};
+
+const cache = new Map<string, Asset>();
+
+/** FNV-1a, 32 bits: tells versions of our own files apart, and needs nothing from the platform. */
+export function fingerprint(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  }
+  return (hash >>> 0).toString(16).padStart(8, "0");
+}
+
+/**
+ * The asset of that name in the folder `assets/`, read once and kept. `undefined` where there is none, or
+ * the name is not a plain file name with a known ending: a name may come from a URL.
+ */
+export function asset(name: string): Asset | undefined {
+  const known = cache.get(name);
+  if (known !== undefined) return known;
+  const ending = /^[a-z0-9_]+(?:\.[a-z0-9_]+)*\.([a-z]+)$/.exec(name)?.[1];
+  const type = ending === undefined ? undefined : TYPES[ending];
+  if (type === undefined) return undefined;
+  let body: string;
+  try {
+    body = readAsset(new URL(`./assets/${name}`, import.meta.url));
+  } catch {
+    return undefined;
+  }
+  const found = { body, type, etag: `"${fingerprint(body)}"` };
+  cache.set(name, found);
+  return found;
+}

@@ -1,0 +1,118 @@
+/** Start of the host's page: which view, the bar at the top, theme, and what is said when the host is gone. */
+import { onTokenNeeded } from "./host_api.js";
+import { askForToken, showHelp } from "./host_dialog.js";
+import { fill, h, isTyping, setText } from "./host_dom.js";
+import { showFaults } from "./host_faults.js";
+import { showFleet } from "./host_fleet.js";
+import { clock, HOST_CLOCK, shortStamp, titleTime } from "./host_format.js";
+import { Live } from "./host_live.js";
+import { showNode } from "./host_node.js";
+
+const THEMES = ["system", "light", "dark"];
+const THEME_KEY = "holdfast-theme";
+
+const main = document.getElementById("main");
+const facts = document.getElementById("bar-facts");
+const lost = document.getElementById("lost");
+const live = new Live();
+let view = new AbortController();
+
+/** Draws what the address says. */
+function route() {
+  view.abort();
+  view = new AbortController();
+  const found = /^\/nodes\/([^/]+)\/?$/.exec(location.pathname);
+  const page = { live, open };
+  if (found === null) return showFleet(main, page, view.signal);
+  showNode(main, page, decodeURIComponent(found[1]), view.signal);
+}
+
+/** Goes to another view without loading the page anew. */
+function open(path) {
+  if (path === location.pathname) return;
+  history.pushState(null, "", path);
+  scrollTo(0, 0);
+  route();
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-link]");
+  const isPlain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey &&
+    !event.altKey;
+  if (link === null || !isPlain) return;
+  event.preventDefault();
+  open(link.getAttribute("href"));
+});
+addEventListener("popstate", route);
+
+const hostName = h("span", { class: "fact" });
+const hostClock = h("span", { class: "fact" });
+fill(facts, hostName, hostClock);
+
+function drawBar() {
+  const { host } = live;
+  if (host === undefined) return;
+  setText(hostName, `host ${host.version}`);
+  hostName.title = `host_id ${host.host_id}`;
+  setText(hostClock, `${clock(live.hostNow())} ${HOST_CLOCK}`);
+  hostClock.title = titleTime(live.hostNow(), HOST_CLOCK);
+  document.getElementById("faults-button").hidden = host.allow_faults !== true;
+}
+live.on("host", drawBar, new AbortController().signal);
+
+const lostText = h("span", {});
+fill(
+  lost,
+  lostText,
+  h("button", { type: "button", onclick: () => live.retry() }, "Try now"),
+);
+function drawLink() {
+  const isLost = live.link === "lost";
+  document.body.classList.toggle("is-lost", isLost && live.shownAt !== undefined);
+  if (lost.hidden === isLost) lost.hidden = !isLost;
+  if (!isLost) return;
+  const wait = Math.max(0, Math.ceil((live.retryAt - performance.now()) / 1_000));
+  const since = live.shownAt === undefined
+    ? "Nothing was received yet."
+    : `Data shown is from ${shortStamp(live.shownAt, Date.now())} (${HOST_CLOCK}).`;
+  const next = wait === 0 ? "Trying now." : `Next attempt in ${wait} s.`;
+  setText(lostText, `Connection to the host lost. ${since} ${next}`);
+}
+live.on("link", drawLink, new AbortController().signal);
+
+const themeButton = document.getElementById("theme-button");
+function theme() {
+  return document.documentElement.dataset.theme ?? "system";
+}
+function nextTheme() {
+  const next = THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length];
+  if (next === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = next;
+  try {
+    localStorage.setItem(THEME_KEY, next);
+  } catch {
+    // Storage is switched off: the choice holds as long as the page.
+  }
+  nameTheme();
+  document.dispatchEvent(new Event("themechange"));
+}
+function nameTheme() {
+  const text = `Theme: ${theme()}`;
+  themeButton.title = text;
+  themeButton.setAttribute("aria-label", text);
+}
+nameTheme();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  document.dispatchEvent(new Event("themechange"));
+});
+themeButton.addEventListener("click", nextTheme);
+document.getElementById("help-button").addEventListener("click", showHelp);
+document.getElementById("faults-button").addEventListener("click", showFaults);
+document.addEventListener("keydown", (event) => {
+  if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "?") showHelp();
+  else if (event.key === "t") nextTheme();
+});
+
+onTokenNeeded(askForToken);
+route();

@@ -1,0 +1,230 @@
+import { strict as assert } from "node:assert";
+import { type EventSettings, MetricBank } from "../../lib/anomaly/bank.ts";
+import type { AnomalyEvent } from "../../lib/anomaly/events.ts";
+import { chooseDetectors } from "../../lib/node/choices.ts";
+import { gaussian } from "./noise.ts";
+
+const SETTINGS: EventSettings = {
+  sample_hz: 10,
+  alerts_per_day: 1,
+  events_per_hour_max: 12,
+  learn_anomalies_s: 1_800,
+};
+const WALL_MS = 1_763_900_000_000;
+const ZSCORE = chooseDetectors({ detector: "zscore", detectors: [] });
+
+/** A bank with its clock, and what it told. */
+class Bench {
+  readonly bank: MetricBank;
+  readonly told: (AnomalyEvent & { atMs: number })[] = [];
+  periodMs: number;
+  nowMs = 0;
+
+  constructor(settings: Partial<EventSettings> = {}, choice = ZSCORE) {
+    const all = { ...SETTINGS, ...settings };
+    this.bank = new MetricBank(choice, all, "run-1");
+    this.periodMs = 1_000 / all.sample_hz;
+  }
+
+  /** Takes `seconds` of samples. */
+  run(seconds: number, sample: () => Record<string, number>): this {
+    for (
+      const endMs = this.nowMs + 1_000 * seconds;
+      this.nowMs < endMs;
+      this.nowMs += this.periodMs
+    ) {
+      const now = { monoMs: this.nowMs, wallMs: WALL_MS + this.nowMs };
+      const { events = [] } = this.bank.observe(sample(), now);
+      for (const event of events) this.told.push({ ...event, atMs: this.nowMs });
+    }
+    return this;
+  }
+
+  /** What became of events, without the updates. */
+  ends(): string[] {
+    return this.told.map(({ state }) => state).filter((state) => state !== "update");
+  }
+  opened(): number {
+    return this.told.filter(({ state }) => state === "open").length;
+  }
+}
+
+Deno.test("on white noise at 10 Hz default settings open at most one event a day and metric", () => {
+  const days = 3;
+  const bench = new Bench();
+  const [a, b] = [gaussian(1), gaussian(2)];
+  bench.run(days * 86_400, () => ({ a: 20 + 3 * a(), b: b() }));
+  for (const metric of ["a", "b"]) {
+    const count = bench.told.filter(({ state, metrics }) =>
+      state === "open" && metrics.includes(metric)
+    ).length;
+    assert.ok(count <= days, `${metric}: ${count} events in ${days} days`);
+  }
+});
+
+Deno.test("a step of five standard deviations opens an event within two seconds, and only one", () => {
+  for (let seed = 1; seed <= 100; seed++) {
+    const noise = gaussian(seed);
+    const bench = new Bench().run(300, () => ({ a: noise() }));
+    const before = bench.opened();
+    const stepMs = bench.nowMs;
+    bench.run(20, () => ({ a: 5 + noise() }));
+    const opened = bench.told.filter(({ state }) => state === "open").slice(before);
+    assert.equal(opened.length, 1);
+    assert.ok(opened[0]!.atMs - stepMs <= 2_000, `seed ${seed}: ${opened[0]!.atMs - stepMs} ms`);
+    assert.equal(opened[0]!.around.at(-1)?.[0], opened[0]!.atMs);
+  }
+});
+
+Deno.test("an event keeps what was normal until the time to learn is over, then the new level is learned", () => {
+  const noise = gaussian(3);
+  const bench = new Bench({ learn_anomalies_s: 600 }).run(300, () => ({ a: noise() }));
+  bench.run(580, () => ({ a: 8 + noise() }));
+  assert.deepEqual(bench.ends(), ["open"]);
+  const { mean } = bench.bank.last.get("a")!;
+  assert.ok(mean < 1, `after ten minutes 8 is not normal yet: mean ${mean}`);
+  bench.run(120, () => ({ a: 8 + noise() }));
+  assert.deepEqual(bench.ends(), ["open", "close"]);
+  const [opened, closed] = [bench.told[0]!, bench.told.at(-1)!];
+  assert.equal(closed.id, opened.id);
+  assert.ok(closed.duration_ms >= 580_000 && closed.duration_ms < 660_000);
+  bench.run(1_800, () => ({ a: 8 + noise() }));
+  assert.equal(bench.opened(), 1, "the new level is normal now");
+});
+
+Deno.test("after an anomaly that ends in time what was normal before is normal again at once", () => {
+  const noise = gaussian(4);
+  const bench = new Bench().run(300, () => ({ a: noise() }));
+  bench.run(300, () => ({ a: 8 + noise() })).run(60, () => ({ a: noise() }));
+  assert.deepEqual(bench.ends(), ["open", "close"]);
+  const { mean, std } = bench.bank.last.get("a")!;
+  assert.ok(Math.abs(mean) < 1 && std < 2, `mean ${mean}, std ${std}`);
+});
+
+Deno.test("with learn_anomalies_s 0 a new level is learned as fast as the detector does", () => {
+  const noise = gaussian(5);
+  const bench = new Bench({ learn_anomalies_s: 0 }).run(300, () => ({ a: noise() }));
+  bench.run(60, () => ({ a: 8 + noise() }));
+  assert.deepEqual(bench.ends(), ["open", "close"]);
+});
+
+Deno.test("a gap in sampling after which the level is another opens no event", () => {
+  const noise = gaussian(6);
+  const bench = new Bench().run(300, () => ({ a: noise() }));
+  bench.nowMs += 600_000;
+  bench.run(600, () => ({ a: 8 + noise() }));
+  assert.equal(bench.opened(), 0);
+  bench.run(10, () => ({ a: 20 + noise() }));
+  assert.equal(bench.opened(), 1, "what happens after it is seen again");
+});
+
+Deno.test("a metric that was missing for a while and one that is new open no event", () => {
+  const noise = gaussian(7);
+  const bench = new Bench().run(300, () => ({ a: noise(), b: noise() }));
+  bench.run(120, () => ({ a: noise() }));
+  bench.run(300, () => ({ a: noise(), b: 9 + noise(), c: 5 + noise() }));
+  assert.equal(bench.opened(), 0);
+});
+
+Deno.test("changed rates, sensors and detectors open no event, though all levels look different then", () => {
+  const noise = gaussian(8);
+  let level = 0;
+  // A slow wave: at a tenth of the rate the same number of samples spans ten times as much of it.
+  const wave = (): { a: number } => ({
+    a: 30 * Math.sin(bench.nowMs / 600_000) + level + noise(),
+  });
+  const bench = new Bench();
+  bench.run(600, wave);
+  const slow = { ...SETTINGS, sample_hz: 0.2 };
+  bench.bank.reconfigure(ZSCORE, slow);
+  bench.periodMs = 5_000;
+  bench.run(36_000, wave);
+  assert.equal(bench.opened(), 0, "rate");
+  bench.bank.settle();
+  level = 200;
+  bench.run(3_600, wave);
+  assert.equal(bench.opened(), 0, "sensors");
+  bench.bank.reconfigure(chooseDetectors({ detector: "zscore:window=100", detectors: [] }), slow);
+  level = 0;
+  bench.run(3_600, wave);
+  assert.equal(bench.opened(), 0, "detector");
+});
+
+Deno.test("metrics that move within seconds are one event, named in the order in which they moved", () => {
+  const noise = gaussian(9);
+  const bench = new Bench().run(300, () => ({ a: noise(), b: noise(), c: noise() }));
+  bench.run(1, () => ({ a: noise(), b: 12 + noise(), c: noise() }));
+  bench.run(1, () => ({ a: noise(), b: 12 + noise(), c: 12 + noise() }));
+  bench.run(10, () => ({ a: 12 + noise(), b: 12 + noise(), c: 12 + noise() }));
+  assert.deepEqual(bench.told.map(({ state }) => state), ["open", "update"]);
+  assert.deepEqual(bench.told[0]!.metrics, ["b"]);
+  assert.deepEqual(bench.told[1]!.metrics, ["b", "c", "a"]);
+  assert.equal(bench.told[1]!.severity, "high");
+  bench.run(20, () => ({ a: noise(), b: noise(), c: noise() }));
+  assert.deepEqual(bench.ends(), ["open", "close"]);
+});
+
+Deno.test("events that happen each hour become normal: in the long run there are as many as accepted", () => {
+  const noise = gaussian(10);
+  const bench = new Bench();
+  for (let hour = 0; hour < 96; hour++) {
+    bench.run(3_590, () => ({ a: noise() })).run(0.3, () => ({ a: 15 + noise() }));
+  }
+  const opened = bench.told.filter(({ state }) => state === "open");
+  const late = opened.filter(({ atMs }) => atMs >= 2 * 86_400_000).length;
+  assert.ok(opened.length >= 3, "the first ones are told");
+  assert.ok(late <= 4, `${late} in two days`);
+});
+
+Deno.test("no more events open in an hour than events_per_hour_max", () => {
+  const noise = gaussian(11);
+  const bench = new Bench({ events_per_hour_max: 2 }).run(300, () => ({ a: noise() }));
+  for (let i = 0; i < 5; i++) {
+    bench.run(0.5, () => ({ a: 100 * (i + 1) })).run(60, () => ({ a: noise() }));
+  }
+  assert.equal(bench.opened(), 2);
+  assert.equal(bench.bank.events.held_back, 3);
+});
+
+Deno.test("a bank goes on with what another one saved: no warm-up, the same thresholds, the open event", () => {
+  const noise = gaussian(12);
+  const sample = () => ({ a: 50 + noise() });
+  const first = new Bench().run(900, sample).run(5, () => ({ a: 60 + noise() }));
+  assert.deepEqual(first.ends(), ["open"]);
+  const now = { monoMs: first.nowMs, wallMs: WALL_MS + first.nowMs };
+  const saved = JSON.parse(JSON.stringify([...first.bank.saved()]));
+  const events = JSON.parse(JSON.stringify(first.bank.savedEvents(now)));
+  const second = new Bench();
+  second.bank.restore(saved, events, 5_000, { monoMs: 0, wallMs: now.wallMs + 5_000 });
+  second.run(0.1, sample);
+  const { mean, alert_score } = second.bank.last.get("a")!;
+  assert.ok(Math.abs(mean - 50) < 1, `mean ${mean}`);
+  assert.equal(alert_score, first.bank.last.get("a")!.alert_score);
+  second.run(30, sample);
+  assert.deepEqual(second.told.map(({ id, state }) => [id, state]), [[first.told[0]!.id, "close"]]);
+});
+
+Deno.test("what was saved for another detector, or is damaged, is learned anew", () => {
+  const noise = gaussian(13);
+  const first = new Bench().run(100, () => ({ a: noise(), b: noise(), c: noise() }));
+  const [a, b, c] = [...first.bank.saved()];
+  const second = new Bench();
+  const parts = [{ ...a!, spec: "zscore:window=7" }, { ...b!, detector: { nonsense: [1] } }, c!];
+  second.bank.restore(parts, [], 0, { monoMs: 0, wallMs: WALL_MS });
+  second.run(0.1, () => ({ a: noise(), b: noise(), c: noise() }));
+  const { last } = second.bank;
+  assert.deepEqual(["a", "b", "c"].map((name) => last.get(name)!.std > 0), [false, false, true]);
+});
+
+Deno.test("MetricBank keeps what an unchanged detector has learned over a new choice", () => {
+  const choose = (threshold: number) =>
+    chooseDetectors({
+      detector: "zscore:warmup=5",
+      detectors: [`b=zscore:warmup=5,threshold=${threshold}`],
+    });
+  const bank = new MetricBank(choose(3));
+  for (let i = 0; i < 50; i++) bank.observe({ a: i % 2, b: i % 2 }, { monoMs: i, wallMs: i });
+  bank.reconfigure(choose(4));
+  const block = bank.observe({ a: 100, b: 100 }, { monoMs: 50, wallMs: 50 });
+  assert.deepEqual(Object.keys(block.metrics), ["a"]);
+});

@@ -1,0 +1,19 @@
+/** Noise that repeats itself for a seed. */
+import { seededRandom } from "../../lib/platform/seeded_random.ts";
+
+/** A source of standard normal numbers (Box and Muller). */
+export function gaussian(seed: number): () => number {
+  const random = seededRandom(seed);
+  let spare: number | undefined;
+  return () => {
+    if (spare !== undefined) {
+      const value = spare;
+      spare = undefined;
+      return value;
+    }
+    const radius = Math.sqrt(-2 * Math.log((random.below(2 ** 31) + 1) / (2 ** 31 + 1)));
+    const angle = (2 * Math.PI * random.below(2 ** 31)) / 2 ** 31;
+    spare = radius * Math.sin(angle);
+    return radius * Math.cos(angle);
+  };
+}
