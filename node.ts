@@ -13,11 +13,14 @@ import { stopSignal } from "./lib/cli/stop.ts";
 import { walCommand } from "./lib/cli/wal.ts";
 import { NODE_SETTINGS, type NodeSettings } from "./lib/config/node_settings.ts";
 import { problemText } from "./lib/config/setting.ts";
+import { oneLine } from "./lib/errors.ts";
 import { configureLog } from "./lib/log.ts";
+import { runLed } from "./lib/node/led.ts";
 import { Node } from "./lib/node/node.ts";
 import { denoClock, denoRandom } from "./lib/platform/deno_clock.ts";
 import { lockDirectory, openDiskLate, WAL_DIRECTORY } from "./lib/platform/deno_disk.ts";
 import { serve } from "./lib/platform/deno_http.ts";
+import { DenoLed } from "./lib/platform/deno_led.ts";
 import { denoSensorRuntime } from "./lib/platform/deno_sensors.ts";
 import { denoTransport } from "./lib/platform/deno_transport.ts";
 import { VERSION } from "./lib/version.ts";
@@ -71,6 +74,30 @@ function transportOf(settings: NodeSettings): ReturnType<typeof denoTransport> {
   return denoTransport(cert === undefined || key === undefined ? { ca } : { ca, cert, key });
 }
 
+/** Lets the LED show the node's health, where there is one; what ends that and gives the LED back. */
+async function startLed(node: Node, { led, led_path }: NodeSettings): Promise<() => Promise<void>> {
+  if (led === "") return async () => {};
+  const log = getLogger(["holdfast", "led"]);
+  try {
+    const light = await DenoLed.open(led_path, led);
+    light.onError = (reason) =>
+      log.warn("LED {path}: {reason}; further failures are not logged", {
+        path: light.path,
+        reason,
+      });
+    const stop = new AbortController();
+    const running = runLed({ clock: denoClock, light, state: () => node.ledState }, stop.signal);
+    return async () => {
+      stop.abort();
+      await running;
+      await light.close();
+    };
+  } catch (error) {
+    log.warn("{reason}", { reason: oneLine(error) });
+    return async () => {};
+  }
+}
+
 async function run(args: readonly string[]): Promise<void> {
   const line = readCommandLine(PROGRAM, args);
   const settings = settingsOrExit(PROGRAM, line);
@@ -107,6 +134,7 @@ async function run(args: readonly string[]): Promise<void> {
   } catch (error) {
     fail("node", error instanceof Error ? error.message : String(error));
   }
+  const stopLed = await startLed(node, settings);
   Deno.addSignalListener("SIGHUP", async () => {
     const read = readSettings(PROGRAM, line);
     try {
@@ -119,6 +147,7 @@ async function run(args: readonly string[]): Promise<void> {
   });
   log.info("{signal}: stopping", { signal: await stop });
   await node.stop(settings.stop_grace_ms);
+  await stopLed();
   await web?.close();
   Deno.exit(0);
 }

@@ -286,6 +286,26 @@ export const NODE_SETTINGS = {
     unit: "ms",
     help: "On SIGTERM, the longest time to send what is left. What is not sent stays in the log.",
   },
+  led: {
+    kind: "text",
+    group: "Running",
+    default: "",
+    // No separator and no leading dot: the name can't leave led_path.
+    pattern: /^([A-Za-z0-9][A-Za-z0-9:._-]{0,63})?$/,
+    expected: "the name of an LED, such as ACT, or nothing",
+    placeholder: "NAME",
+    help:
+      "LED of the device that shows the node's health, a name in led_path such as ACT or led0; without it none. See docs/led.md.",
+  },
+  led_path: {
+    kind: "text",
+    group: "Running",
+    default: "/sys/class/leds",
+    pattern: /^\/.*$/,
+    expected: "an absolute path",
+    placeholder: "DIR",
+    help: "Where the kernel shows its LEDs.",
+  },
   ...LOG_SETTINGS,
 } as const satisfies SettingTable;
 

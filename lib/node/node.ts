@@ -11,6 +11,7 @@ import { chooseDetectors, makeSensors } from "./choices.ts";
 import { ConfigListener } from "./config_listener.ts";
 import { Diagnostics } from "./diagnostics.ts";
 import { Degraded, Downsampler, type Pressure, samplesPerRecord } from "./downsample.ts";
+import { isLosing, type LedState } from "./led.ts";
 import { Sampler } from "./sampler.ts";
 import type { Sensor, SensorRuntime } from "./sensors/sensor.ts";
 import type { NodeStatus } from "./status.ts";
@@ -213,6 +214,19 @@ export class Node {
     const late = this.#o.clock.monotonicMs() - this.#sampler.lastTickMs;
     const allowed = 3 * this.#sampler.periodMs + 2_000;
     return late > allowed ? `no sample for ${Math.round(late)} ms` : undefined;
+  }
+
+  /** What the health LED shows. */
+  get ledState(): LedState {
+    const { wal } = this;
+    return {
+      sampling: this.health() === undefined,
+      writable: wal.writable,
+      losing: isLosing(wal.gaps),
+      anomaly: this.#bank.events.open > 0,
+      degraded: this.#degraded.on,
+      connected: this.#uplink.status().state === "connected",
+    };
   }
 
   /** The link as it is now. */
