@@ -1,8 +1,12 @@
 /** The host: reads the command line, wires the real world to it, runs until told to stop. */
 import { getLogger } from "@logtape/logtape";
 import { fileOrExit, type Program, readCommandLine, settingsOrExit } from "./lib/cli/settings.ts";
+import { nodesCommand } from "./lib/cli/nodes.ts";
 import { fail, writeLog } from "./lib/cli/output.ts";
 import { stopSignal } from "./lib/cli/stop.ts";
+import { tailCommand } from "./lib/cli/tail.ts";
+import { topCommand } from "./lib/cli/top.ts";
+import { runView } from "./lib/cli/view.ts";
 import { HOST_SETTINGS, type HostSettings } from "./lib/config/host_settings.ts";
 import { type FaultSpec, parseFault } from "./lib/host/faults.ts";
 import { Host, limitsOf } from "./lib/host/host.ts";
@@ -21,7 +25,10 @@ import { createHostApp } from "./lib/web/host_app.ts";
 const PROGRAM: Program<typeof HOST_SETTINGS> = {
   name: "host",
   usage: "host: stores the telemetry of Holdfast nodes and acknowledges what is durable.\n\n" +
-    "Usage: host [--listen 127.0.0.1:7400] [--http 127.0.0.1:7480] [--data ./host-data] [...]",
+    "Usage: host [run] [--listen 127.0.0.1:7400] [--http 127.0.0.1:7480] [--data ./host-data] [...]\n" +
+    "       host nodes                       lists the nodes of a running host, see host nodes --help\n" +
+    "       host top                         shows them live, see host top --help\n" +
+    "       host tail [NODE ...]             follows records and events, see host tail --help",
   table: HOST_SETTINGS,
 };
 
@@ -73,8 +80,8 @@ function transportOf(settings: HostSettings): ReturnType<typeof denoTransport> {
   return denoTransport({ ca, cert, key });
 }
 
-async function main(): Promise<void> {
-  const line = readCommandLine(PROGRAM, Deno.args);
+async function run(args: readonly string[]): Promise<void> {
+  const line = readCommandLine(PROGRAM, args);
   const settings = settingsOrExit(PROGRAM, line);
   if (line.positionals.length > 0) fail("host", `unexpected "${line.positionals[0]}"`, 2);
   const faults = checkTogether(settings);
@@ -117,4 +124,17 @@ async function main(): Promise<void> {
   Deno.exit(0);
 }
 
-await main();
+const [command, ...rest] = Deno.args;
+switch (command) {
+  case "nodes":
+    Deno.exit(await runView(nodesCommand, rest));
+    break;
+  case "top":
+    Deno.exit(await runView(topCommand, rest));
+    break;
+  case "tail":
+    Deno.exit(await runView(tailCommand, rest));
+    break;
+  default:
+    await run(command === "run" ? rest : Deno.args);
+}
