@@ -69,6 +69,15 @@ export class EventParser {
   }
 }
 
+/** What an event's data say. Throws {@linkcode ApiError} where they can't be read. */
+export function dataOf({ event, data }: ServerEvent): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    throw new ApiError(`the host sends "${clean(event)}" events that can't be read`);
+  }
+}
+
 /** The host can't be asked, with a line that says why and what to do. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
@@ -200,6 +209,7 @@ export async function followed(
   work: (alive: () => void) => Promise<void>,
   watcher: LinkWatcher,
   signal: AbortSignal,
+  pause: (ms: number, signal: AbortSignal) => Promise<void> = wait,
 ): Promise<void> {
   let everAlive = false, isLost = false, failures = 0;
   const alive = () => {
@@ -220,6 +230,6 @@ export async function followed(
     if (signal.aborted) return;
     if (!isLost) watcher.lost(reason);
     isLost = true;
-    await wait(RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]!, signal);
+    await pause(RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]!, signal);
   }
 }

@@ -1,5 +1,13 @@
 /** `host tail`: records and events as they come, a line each. Part of the executables. */
-import { ApiError, DEFAULT_URL, followed, HostApi, wait } from "./live_client.ts";
+import {
+  ApiError,
+  dataOf,
+  DEFAULT_URL,
+  followed,
+  HostApi,
+  type ServerEvent,
+  wait,
+} from "./live_client.ts";
 import { writeLog } from "./output.ts";
 import {
   isAnomalousRecord,
@@ -146,20 +154,20 @@ class Tail {
   }
 
   async #records(node: string, alive: () => void): Promise<void> {
-    for await (const { event, data } of this.#api.live(node, this.#never)) {
+    for await (const told of this.#api.live(node, this.#never)) {
       alive();
-      if (event === "records") {
-        const records = listOf(data).filter((record) => this.#seen.isNew(recordKey(record)));
+      if (told.event === "records") {
+        const records = listOf(told).filter((record) => this.#seen.isNew(recordKey(record)));
         for (const record of records) this.#showRecord(record);
-      } else if (event === "nodes") this.#noteUnknown(node, listOf(data));
+      } else if (told.event === "nodes") this.#noteUnknown(node, told);
     }
   }
 
   /** The first list on a connection is of all nodes; a node may also come later. */
-  #noteUnknown(node: string, nodes: readonly Item[]): void {
+  #noteUnknown(node: string, told: ServerEvent): void {
     if (this.#looked.has(node)) return;
     this.#looked.add(node);
-    const isKnown = nodes.some(({ node_id }) => node_id === node);
+    const isKnown = listOf(told).some(({ node_id }) => node_id === node);
     if (!isKnown) this.#note(`no node "${node}" is known yet; waiting for it`);
   }
 
@@ -170,13 +178,8 @@ class Tail {
   }
 }
 
-function listOf(data: string): Item[] {
-  let found: unknown;
-  try {
-    found = JSON.parse(data);
-  } catch {
-    throw new ApiError("the host sends events that can't be read");
-  }
+function listOf(told: ServerEvent): Item[] {
+  const found = dataOf(told);
   return Array.isArray(found)
     ? found.filter((item) => typeof item === "object" && item !== null)
     : [];

@@ -1,5 +1,5 @@
 /** `host top`: the fleet on a terminal, worst nodes first, live. Part of the executables. */
-import { DEFAULT_URL, followed, HostApi } from "./live_client.ts";
+import { dataOf, DEFAULT_URL, followed, HostApi } from "./live_client.ts";
 import { keysOf, screenUpdate, type Size, TopView } from "./top_view.ts";
 import { isScreen, painter, readViewArgs, writeOut } from "./view.ts";
 
@@ -30,7 +30,7 @@ export async function topCommand(args: readonly string[]): Promise<void> {
 async function snapshot(api: HostApi, view: TopView): Promise<void> {
   const stop = new AbortController();
   for await (const event of api.live(undefined, stop.signal)) {
-    view.take(event);
+    view.take(event.event, dataOf(event));
     if (view.isComplete) break;
   }
   writeOut(view.snapshot().join("\n") + "\n");
@@ -84,9 +84,12 @@ class Screen {
           alive();
           // The terminal is taken only once a host has answered: errors before it are plain lines.
           this.#take();
-          if (isFirst) view.restart();
-          isFirst = false;
-          view.take(event);
+          // The first list of a stream is of all nodes: those of the stream before may be gone.
+          if (isFirst && event.event === "nodes") {
+            view.restart();
+            isFirst = false;
+          }
+          view.take(event.event, dataOf(event));
           this.#soon();
         }
       },

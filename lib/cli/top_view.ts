@@ -122,11 +122,11 @@ export class TopView {
     this.#url = url;
   }
 
-  /** Takes in an event of the host's live stream; others are ignored. Throws a `SyntaxError` for bad JSON. */
-  take({ event, data }: { readonly event: string; readonly data: string }): void {
-    if (event === "host") this.#host = hostOf(JSON.parse(data));
-    if (event !== "nodes") return;
-    for (const value of JSON.parse(data)) {
+  /** Takes in the data of an event of the host's live stream; kinds that aren't shown are ignored. */
+  take(event: string, data: unknown): void {
+    if (event === "host") this.#host = hostOf(data);
+    if (event !== "nodes" || !Array.isArray(data)) return;
+    for (const value of data) {
       const node = summaryOf(value);
       if (node !== undefined) this.#nodes.set(node.node_id, node);
     }
