@@ -24,8 +24,11 @@ export type Item = Readonly<Record<string, unknown>>;
 const OLD_MS = 10_000;
 /** Items that are remembered to know them again. */
 const KNOWN_MAX = 4_096;
-const WHAT_WIDTH = 14;
+/** The longest kind of event. */
+const WHAT_WIDTH = 16;
 const VALUE_WIDTH = 8;
+/** Width of names as long as none is longer, where it isn't known which will come. */
+const NAME_WIDTH = 12;
 const NAME_WIDTH_MAX = 32;
 
 function objectOf(value: unknown): Item {
@@ -72,13 +75,14 @@ export function recordKey({ node_id, epoch, seq }: Item): string {
 /** Makes lines that stand under each other. */
 export class TailView {
   #paint: Paint;
-  #nameWidth = 4;
+  #nameWidth = 0;
   /** Width of each metric's longest value so far. */
   #widths = new Map<string, number>();
 
   constructor(paint: Paint, names: readonly string[] = []) {
     this.#paint = paint;
     for (const name of names) this.#noteName(clean(name));
+    if (names.length === 0) this.#nameWidth = NAME_WIDTH;
   }
 
   /** The line of a record. */

@@ -46,8 +46,8 @@ Deno.test("a record's line has time, node, seq and aligned values", () => {
   const lines = [record(9), record(10, { metrics: { temp_c: -0.123456789, rail_v: 5 } })]
     .map((item) => view.record(item, Infinity));
   assert.deepEqual(lines, [
-    "05:24:22.377   pump-7   #9              temp_c 41.2      rail_v 5.0213",
-    "05:24:22.377   pump-7   #10             temp_c -0.123457  rail_v 5",
+    "05:24:22.377   pump-7   #9                temp_c 41.2      rail_v 5.0213",
+    "05:24:22.377   pump-7   #10               temp_c -0.123457  rail_v 5",
   ]);
 });
 
@@ -70,12 +70,12 @@ Deno.test("an event's line tells what an anomaly is about, and anything of anoth
   const view = new TailView(plain);
   assert.equal(
     view.event(EVENT, Infinity),
-    "05:24:22.377 ! pump-7  anomaly_open    high temp_c, rail_v, peak temp_c 62.1 (score 17.9), 4.2 s",
+    "05:24:22.377 ! pump-7        anomaly_open      high temp_c, rail_v, peak temp_c 62.1 (score 17.9), 4.2 s",
   );
   const other = { ...EVENT, kind: "disconnected", detail: { reason: "silent", n: 3 } };
   assert.equal(
     view.event(other, Infinity),
-    "05:24:22.377   pump-7  disconnected    reason=silent n=3",
+    "05:24:22.377   pump-7        disconnected      reason=silent n=3",
   );
   assert.deepEqual([isAnomalyEvent(EVENT), isAnomalyEvent(other)], [true, false]);
 });
