@@ -5,7 +5,7 @@ import type { ConfigRow, EpochState, StoredEvent, StoredGap } from "./store.ts";
 export type StoredLine =
   | { readonly type: "host"; readonly host_id: string }
   | { readonly type: "record"; readonly received_wall_ms: number; readonly payload: string }
-  | ({ readonly type: "gap" } & StoredGap)
+  | ({ readonly type: "gap" } & Omit<StoredGap, "id" | "from_wall_ms" | "to_wall_ms">)
   | ({ readonly type: "epoch" } & EpochState)
   | { readonly type: "node"; readonly node_id: string; readonly known: unknown }
   | ({ readonly type: "config" } & ConfigRow)

@@ -6,15 +6,20 @@
  * Queries read the files; for dashboards use SQLite.
  */
 import { parseRow, type StoredLine } from "./ndjson_lines.ts";
+import { addRows, bucketOf, Columns, METRICS_MAX, planSeries, samplesOf } from "./series.ts";
 import type {
   ConfigRow,
   EpochBatch,
   EpochState,
   EventRow,
+  HistoryQuery,
   RecordQuery,
+  SeriesColumns,
+  SeriesQuery,
   Store,
   StoredEvent,
   StoredGap,
+  StoredMetric,
   StoredRow,
   StoreSize,
   StoreState,
@@ -35,6 +40,7 @@ class Replayed {
   nodes = new Map<string, unknown>();
   configs = new Map<string, ConfigRow>();
   records = 0;
+  lastEventId = 0;
 
   take(line: StoredLine): void {
     if (line.type === "host") this.hostId = line.host_id;
@@ -42,6 +48,7 @@ class Replayed {
     else if (line.type === "node") this.nodes.set(line.node_id, line.known);
     else if (line.type === "config") this.configs.set(line.target, line);
     else if (line.type === "record") this.records++;
+    else if (line.type === "event") this.lastEventId = line.id;
   }
 }
 
@@ -104,7 +111,7 @@ class NdjsonStore implements Store {
   #file: Deno.FsFile | undefined;
   #fileBytes = 0;
   #records: number;
-  #nextEvent = 1;
+  #nextEvent: number;
   #order: Promise<unknown> = Promise.resolve();
   /** Newest state of everything that is not a record: it heads each new file, so that old ones may go. */
   #current: Replayed;
@@ -114,6 +121,7 @@ class NdjsonStore implements Store {
     this.#turns = turns;
     this.#current = replayed;
     this.#records = replayed.records;
+    this.#nextEvent = replayed.lastEventId + 1;
     replayed.hostId = hostId;
     this.state = {
       host_id: hostId,
@@ -156,47 +164,61 @@ class NdjsonStore implements Store {
   }
 
   async records(query: RecordQuery): Promise<StoredRow[]> {
-    const epoch = query.epoch ??
-      [...this.#current.epochs.values()].findLast(({ node_id }) => node_id === query.node_id)
-        ?.epoch;
+    const isByTime = query.from_wall_ms !== undefined || query.to_wall_ms !== undefined ||
+      query.cursor !== undefined;
+    const newest = this.#newestEpoch(query.node_id);
+    const wanted = isByTime || newest === undefined ? query : { epoch: newest, ...query };
+    const order = orderOf(query, isByTime);
     const found: StoredRow[] = [];
-    for await (const line of this.#lines()) {
-      if (line.type !== "record") continue;
-      const record = JSON.parse(line.payload);
-      if (record.node_id !== query.node_id || record.epoch !== epoch) continue;
-      if (record.seq <= (query.after_seq ?? 0)) continue;
-      if (query.anomalies_only && !record.anomaly.is_anomaly) continue;
-      found.push({
-        node_id: record.node_id,
-        epoch: record.epoch,
-        seq: record.seq,
-        ts_wall_ms: record.ts_wall_ms,
-        ts_mono_ms: record.ts_mono_ms,
-        is_anomaly: record.anomaly.is_anomaly,
-        score: record.anomaly.score,
-        received_wall_ms: line.received_wall_ms,
-        payload: line.payload,
-      });
-      if (found.length <= 2 * query.limit) continue;
-      shrink(found, query);
+    for await (const row of this.#rows(query.node_id)) {
+      if (!matches(row, wanted, order)) continue;
+      found.push(row);
+      if (found.length > 2 * query.limit + 1_000) shrink(found, query.limit, order);
     }
-    shrink(found, query);
+    shrink(found, query.limit, order);
     return found;
   }
-  async gaps(nodeId: string | undefined, limit: number): Promise<StoredGap[]> {
+  async gaps(query: HistoryQuery): Promise<StoredGap[]> {
     const found: StoredGap[] = [];
+    let id = 0;
     for await (const line of this.#lines()) {
-      if (line.type === "gap" && (nodeId ?? line.node_id) === line.node_id) found.push(line);
+      if (line.type !== "gap") continue;
+      const gap = { ...line, id: ++id, from_wall_ms: undefined, to_wall_ms: undefined };
+      if (isInHistory(query, gap, gap.declared_wall_ms)) keepNewest(found, gap, query.limit);
     }
-    return found.reverse().slice(0, limit);
+    return found.reverse().slice(0, query.limit);
   }
-  async events(nodeId: string | undefined, limit: number): Promise<StoredEvent[]> {
+  async events(query: HistoryQuery): Promise<StoredEvent[]> {
     const found: StoredEvent[] = [];
+    const { kind } = query;
     for await (const line of this.#lines()) {
-      if (line.type === "event" && (nodeId ?? line.node_id) === line.node_id) found.push(line);
-      if (found.length > 2 * limit) found.splice(0, limit);
+      if (line.type !== "event" || !isInHistory(query, line, line.at_wall_ms)) continue;
+      if (kind !== undefined && line.kind !== kind && !line.kind.startsWith(`${kind}_`)) continue;
+      keepNewest(found, line, query.limit);
     }
-    return found.reverse().slice(0, limit);
+    return found.reverse().slice(0, query.limit);
+  }
+  async metrics(nodeId: string): Promise<StoredMetric[]> {
+    const found = new Map<string, { first_ms: number; last_ms: number }>();
+    for await (const row of this.#rows(nodeId)) {
+      const at = bucketOf(row.ts_wall_ms);
+      if (at === undefined) continue;
+      for (const { metric } of samplesOf(row.payload)) {
+        const known = found.get(metric);
+        if (known === undefined && found.size >= METRICS_MAX) continue;
+        found.set(metric, {
+          first_ms: Math.min(known?.first_ms ?? at, at),
+          last_ms: Math.max(known?.last_ms ?? at, at),
+        });
+      }
+    }
+    return [...found].map(([name, times]) => ({ name, ...times }))
+      .sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+  async series(query: SeriesQuery): Promise<SeriesColumns> {
+    const columns = new Columns(planSeries(query, true), query.to_wall_ms);
+    for await (const row of this.#rows(query.node_id)) addRows(columns, query, [row]);
+    return columns.result(true);
   }
   size(): Promise<StoreSize> {
     return this.#inTurn(async () => {
@@ -236,6 +258,30 @@ class NdjsonStore implements Store {
 
   #path(turn: number): string {
     return `${this.#directory}/${nameOf(turn)}`;
+  }
+
+  #newestEpoch(nodeId: string): string | undefined {
+    return [...this.#current.epochs.values()].findLast(({ node_id }) => node_id === nodeId)?.epoch;
+  }
+
+  /** The records of a node as they arrived. */
+  async *#rows(nodeId: string): AsyncGenerator<StoredRow> {
+    for await (const line of this.#lines()) {
+      if (line.type !== "record") continue;
+      const record = JSON.parse(line.payload);
+      if (record.node_id !== nodeId) continue;
+      yield {
+        node_id: record.node_id,
+        epoch: record.epoch,
+        seq: record.seq,
+        ts_wall_ms: record.ts_wall_ms,
+        ts_mono_ms: record.ts_mono_ms,
+        is_anomaly: record.anomaly.is_anomaly,
+        score: record.anomaly.score,
+        received_wall_ms: line.received_wall_ms,
+        payload: line.payload,
+      };
+    }
   }
 
   async *#lines(): AsyncGenerator<StoredLine> {
@@ -295,8 +341,51 @@ class NdjsonStore implements Store {
   }
 }
 
-/** Sorts by seq and keeps what the query asks for. */
-function shrink(found: StoredRow[], query: RecordQuery): void {
-  found.sort((a, b) => query.newest_first ? b.seq - a.seq : a.seq - b.seq);
-  found.length = Math.min(found.length, query.limit);
+type Order = (a: StoredRow, b: StoredRow) => number;
+
+function orderOf({ newest_first }: RecordQuery, isByTime: boolean): Order {
+  const sign = newest_first ? -1 : 1;
+  if (!isByTime) return (a, b) => sign * (a.seq - b.seq);
+  return (a, b) =>
+    sign * ((bucketOf(a.ts_wall_ms) ?? 0) - (bucketOf(b.ts_wall_ms) ?? 0) ||
+      (a.epoch < b.epoch ? -1 : a.epoch > b.epoch ? 1 : a.seq - b.seq));
+}
+
+function matches(row: StoredRow, query: RecordQuery, order: Order): boolean {
+  const { epoch, cursor } = query;
+  return (epoch === undefined || row.epoch === epoch) &&
+    row.seq > (query.after_seq ?? 0) && row.seq < (query.before_seq ?? Infinity) &&
+    row.ts_wall_ms >= (query.from_wall_ms ?? -Infinity) &&
+    row.ts_wall_ms < (query.to_wall_ms ?? Infinity) &&
+    (!query.anomalies_only || row.is_anomaly) &&
+    (cursor === undefined ||
+      order(row, {
+          ...row,
+          ts_wall_ms: cursor.span_wall_ms,
+          epoch: cursor.epoch,
+          seq: cursor.seq,
+        }) >
+        0);
+}
+
+/** Sorts, and keeps what the query asks for. */
+function shrink(found: StoredRow[], limit: number, order: Order): void {
+  found.sort(order);
+  found.length = Math.min(found.length, limit);
+}
+
+function isInHistory(
+  query: HistoryQuery,
+  { id, node_id }: { id: number; node_id: string },
+  wallMs: number,
+): boolean {
+  return (query.node_id ?? node_id) === node_id &&
+    id > (query.after_id ?? -Infinity) && id < (query.before_id ?? Infinity) &&
+    wallMs >= (query.from_wall_ms ?? -Infinity) && wallMs < (query.to_wall_ms ?? Infinity);
+}
+
+/** Appends, and forgets the oldest now and then. */
+function keepNewest<T>(found: T[], item: T, limit: number): void {
+  found.push(item);
+  if (found.length > 2 * limit) found.splice(0, limit);
 }

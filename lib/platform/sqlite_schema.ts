@@ -1,10 +1,7 @@
 /** The tables of the SQLite store. Plain SQL answers what an operator asks; see `docs/operations.md`. */
 
-/** Version in `user_version`. */
-export const SCHEMA_VERSION = 1;
-
-/** Creates everything in an empty database. */
-export const SCHEMA = `
+/** From an empty database to version 1. */
+const RECORDS = `
 CREATE TABLE host (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 -- One row a record; rowid order is the order of arrival, which retention uses.
 CREATE TABLE records (
@@ -38,5 +35,34 @@ CREATE INDEX events_by_node ON events (node_id, id);
 CREATE VIEW anomalies AS
   SELECT node_id, epoch, seq, ts_wall_ms, score, json_extract(payload, '$.anomaly.metrics') AS metrics
   FROM records WHERE is_anomaly = 1;
-PRAGMA user_version = ${SCHEMA_VERSION};
 `;
+
+/** From version 1 to 2: what charts and queries by time need. All of it is derived from the records. */
+const ROLLUPS = `
+CREATE TABLE series (
+  id INTEGER PRIMARY KEY, node_id TEXT NOT NULL, metric TEXT NOT NULL, UNIQUE (node_id, metric)
+) STRICT;
+-- A metric's values summed up over 10 s and 10 min of the device's clock.
+CREATE TABLE rollup_fine (
+  series INTEGER NOT NULL, bucket INTEGER NOT NULL, n INTEGER NOT NULL, sum REAL NOT NULL,
+  min REAL NOT NULL, max REAL NOT NULL, anomalies INTEGER NOT NULL, PRIMARY KEY (series, bucket)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rollup_coarse (
+  series INTEGER NOT NULL, bucket INTEGER NOT NULL, n INTEGER NOT NULL, sum REAL NOT NULL,
+  min REAL NOT NULL, max REAL NOT NULL, anomalies INTEGER NOT NULL, PRIMARY KEY (series, bucket)
+) STRICT, WITHOUT ROWID;
+-- Where the records of 10 s of the device's clock lie: an index by time with a hundredth of the entries.
+CREATE TABLE spans (
+  node_id TEXT NOT NULL, bucket INTEGER NOT NULL, epoch TEXT NOT NULL,
+  from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, records INTEGER NOT NULL, anomalies INTEGER NOT NULL,
+  PRIMARY KEY (node_id, bucket, epoch)
+) STRICT, WITHOUT ROWID;
+-- Records up to this rowid are in the rollups and spans.
+INSERT INTO host VALUES ('rolled_up', '0');
+`;
+
+/** Entry i brings a database from version i to i + 1. Entries are added, never changed. */
+export const MIGRATIONS: readonly string[] = [RECORDS, ROLLUPS];
+
+/** Version in `user_version` of a database of this program. */
+export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -5,10 +5,14 @@ import type {
   ConfigRow,
   EpochBatch,
   EventRow,
+  HistoryQuery,
   RecordQuery,
+  SeriesColumns,
+  SeriesQuery,
   Store,
   StoredEvent,
   StoredGap,
+  StoredMetric,
   StoredRow,
   StoreSize,
   StoreState,
@@ -16,6 +20,9 @@ import type {
 
 /** Name of the database in the host's data directory. */
 export const DATABASE_NAME = "holdfast.db";
+
+/** A query waits that long for records to be summed up; longer only after large replays. */
+const ROLLUP_WAIT_MS = 1_500;
 
 const log = getLogger(["holdfast", "store"]);
 
@@ -101,6 +108,7 @@ export async function openSqliteStore(directory: string, hostId: string): Promis
 class SqliteStore implements Store {
   readonly state: StoreState;
   #calls: WorkerCalls;
+  #rollingUp: Promise<boolean> | undefined;
 
   constructor(calls: WorkerCalls, state: StoreState) {
     this.#calls = calls;
@@ -127,14 +135,22 @@ class SqliteStore implements Store {
   addEvents(events: readonly EventRow[]): Promise<void> {
     return this.#calls.call("addEvents", [events]);
   }
-  records(query: RecordQuery): Promise<StoredRow[]> {
-    return this.#calls.call("records", [query]);
+  async records(query: RecordQuery): Promise<StoredRow[]> {
+    if (query.from_wall_ms !== undefined || query.to_wall_ms !== undefined) await this.#rollUp();
+    return await this.#calls.call("records", [query]);
   }
-  gaps(nodeId: string | undefined, limit: number): Promise<StoredGap[]> {
-    return this.#calls.call("gaps", [nodeId, limit]);
+  gaps(query: HistoryQuery): Promise<StoredGap[]> {
+    return this.#calls.call("gaps", [query]);
   }
-  events(nodeId: string | undefined, limit: number): Promise<StoredEvent[]> {
-    return this.#calls.call("events", [nodeId, limit]);
+  events(query: HistoryQuery): Promise<StoredEvent[]> {
+    return this.#calls.call("events", [query]);
+  }
+  async metrics(nodeId: string): Promise<StoredMetric[]> {
+    await this.#rollUp();
+    return await this.#calls.call("metrics", [nodeId]);
+  }
+  async series(query: SeriesQuery): Promise<SeriesColumns> {
+    return await this.#calls.call("series", [query, await this.#rollUp()]);
   }
   size(): Promise<StoreSize> {
     return this.#calls.call("size", []);
@@ -142,6 +158,23 @@ class SqliteStore implements Store {
   retain(limits: { olderThanWallMs?: number; bytesMax?: number }): Promise<number> {
     return this.#calls.call("retain", [limits.olderThanWallMs, limits.bytesMax]);
   }
+  /**
+   * Sums up what came since; whether that is all there is. Queries share the work, and commits go in between.
+   */
+  #rollUp(): Promise<boolean> {
+    return this.#rollingUp ??= (async () => {
+      const deadline = performance.now() + ROLLUP_WAIT_MS;
+      try {
+        while (await this.#calls.call("rollUp", [])) {
+          if (performance.now() > deadline) return false;
+        }
+        return true;
+      } finally {
+        this.#rollingUp = undefined;
+      }
+    })();
+  }
+
   async close(): Promise<void> {
     await this.#calls.call("close", []);
     this.#calls.end();

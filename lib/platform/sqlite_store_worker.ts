@@ -3,18 +3,31 @@
  * The thread that owns the database: commits wait for the disk, and sessions must not wait with them.
  * Requests come in order and are answered in order, each with its id.
  */
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { Database } from "./sqlite_db.ts";
+import {
+  readEvents,
+  readGaps,
+  readMetrics,
+  readRecords,
+  readSeries,
+  readSize,
+  readState,
+} from "./sqlite_queries.ts";
+import { type DeletedRecord, RollUp } from "./sqlite_rollup.ts";
 import type {
   ConfigRow,
   EventRow,
+  HistoryQuery,
   RecordQuery,
+  SeriesColumns,
+  SeriesQuery,
   StoredEvent,
   StoredGap,
+  StoredMetric,
   StoredRow,
   StoreSize,
   StoreState,
 } from "./store.ts";
-import { SCHEMA, SCHEMA_VERSION } from "./sqlite_schema.ts";
 
 /** Records of one epoch in columns, as that crosses to a thread with few copies. */
 export interface PackedBatch {
@@ -43,85 +56,68 @@ export interface Requests {
   putConfig(config: ConfigRow): void;
   addEvents(events: readonly EventRow[]): void;
   records(query: RecordQuery): StoredRow[];
-  gaps(nodeId: string | undefined, limit: number): StoredGap[];
-  events(nodeId: string | undefined, limit: number): StoredEvent[];
+  gaps(query: HistoryQuery): StoredGap[];
+  events(query: HistoryQuery): StoredEvent[];
+  metrics(nodeId: string): StoredMetric[];
+  series(query: SeriesQuery, complete: boolean): SeriesColumns;
   size(): StoreSize;
+  /** Sums up some more records; false once all are, and that is on disk. */
+  rollUp(): boolean;
   retain(olderThanWallMs: number | undefined, bytesMax: number | undefined): number;
   close(): void;
 }
 
 const EVENTS_MAX = 100_000;
 const RETAIN_ROWS = 5_000;
+/** Records that are summed up at once: commits wait that long at most, some milliseconds. */
+const ROLLUP_ROWS = 1_000;
+/** Share of its time that the thread spends on summing up by itself. */
+const ROLLUP_SHARE = 0.2;
+const ROLLUP_IDLE_MS = 1_000;
+/** What was summed up is written that often at least. */
+const ROLLUP_FLUSH_MS = 15_000;
 
-let db: DatabaseSync;
-const statements = new Map<string, StatementSync>();
+let db: Database;
+let rollUp: RollUp;
+let timer: ReturnType<typeof setTimeout> | undefined;
+let flushedMs = 0;
 
-function sql(text: string): StatementSync {
-  let statement = statements.get(text);
-  if (statement === undefined) statements.set(text, statement = db.prepare(text));
-  return statement;
-}
-
-function inTransaction(work: () => void): void {
-  db.exec("BEGIN IMMEDIATE");
+/** Sums up in the background, as the records come. */
+function rollUpSome(): void {
+  const start = performance.now();
+  let more = false;
   try {
-    work();
-    db.exec("COMMIT");
-  } catch (error) {
-    try {
-      db.exec("ROLLBACK");
-    } catch {
-      // Some failures end the transaction by themselves.
+    more = rollUp.read(ROLLUP_ROWS);
+    if (start - flushedMs > ROLLUP_FLUSH_MS) {
+      rollUp.flush();
+      flushedMs = start;
     }
-    throw error;
+  } catch {
+    // The disk fails; commits tell of it. Another try follows.
   }
+  const took = performance.now() - start;
+  timer = setTimeout(rollUpSome, more ? took * (1 / ROLLUP_SHARE - 1) : ROLLUP_IDLE_MS);
 }
 
 const requests: Requests = {
   open(path, hostId) {
-    db = new DatabaseSync(path);
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32000;");
-    db.exec("PRAGMA wal_autocheckpoint = 4000;");
-    const version = Number(db.prepare("PRAGMA user_version").get()!.user_version);
-    if (version > SCHEMA_VERSION) {
-      throw new Error(`schema version ${version} is newer than this program's ${SCHEMA_VERSION}`);
-    }
-    if (version === 0) db.exec(`BEGIN; ${SCHEMA} COMMIT;`);
-    sql("INSERT INTO host VALUES ('host_id', ?) ON CONFLICT DO NOTHING").run(hostId);
-    return {
-      host_id: String(sql("SELECT value FROM host WHERE key = 'host_id'").get()!.value),
-      epochs: sql("SELECT node_id, epoch, high_acked, max_seq, ranges FROM epochs").all().map((
-        row,
-      ) => ({
-        node_id: String(row.node_id),
-        epoch: String(row.epoch),
-        high_acked: Number(row.high_acked),
-        max_seq: Number(row.max_seq),
-        ranges: JSON.parse(String(row.ranges)),
-      })),
-      nodes: new Map(
-        sql("SELECT node_id, known FROM nodes").all()
-          .map((row) => [String(row.node_id), JSON.parse(String(row.known))]),
-      ),
-      configs: sql("SELECT * FROM configs").all().map((row) => ({
-        target: String(row.target),
-        cfg_version: Number(row.cfg_version),
-        config: JSON.parse(String(row.config)),
-        at_wall_ms: Number(row.at_wall_ms),
-      })),
-    };
+    db = new Database(path);
+    db.sql("INSERT INTO host VALUES ('host_id', ?) ON CONFLICT DO NOTHING").run(hostId);
+    rollUp = new RollUp(db);
+    timer = setTimeout(rollUpSome, ROLLUP_IDLE_MS);
+    return readState(db);
   },
   commit(batches, atWallMs) {
-    const record = sql(
+    const record = db.sql(
       "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     );
-    const gap = sql("INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
-    const epoch = sql(
+    const gap = db.sql("INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
+    const epoch = db.sql(
       "INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET " +
         "high_acked = excluded.high_acked, max_seq = excluded.max_seq, ranges = excluded.ranges, " +
         "last_wall_ms = excluded.last_wall_ms",
     );
-    inTransaction(() => {
+    db.inTransaction(() => {
       for (const b of batches) {
         let start = 0;
         for (let i = 0; i < b.seqs.length; i++) {
@@ -147,21 +143,23 @@ const requests: Requests = {
     });
   },
   putNodes(nodes) {
-    const put = sql(
+    const put = db.sql(
       "INSERT INTO nodes VALUES (?, ?) ON CONFLICT DO UPDATE SET known = excluded.known",
     );
-    inTransaction(() => {
+    db.inTransaction(() => {
       for (const [nodeId, known] of nodes) put.run(nodeId, JSON.stringify(known));
     });
   },
   putConfig(config) {
-    sql(
+    db.sql(
       "INSERT INTO configs VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET cfg_version = excluded.cfg_version, config = excluded.config, at_wall_ms = excluded.at_wall_ms",
     ).run(config.target, config.cfg_version, JSON.stringify(config.config), config.at_wall_ms);
   },
   addEvents(events) {
-    const add = sql("INSERT INTO events (at_wall_ms, node_id, kind, detail) VALUES (?, ?, ?, ?)");
-    inTransaction(() => {
+    const add = db.sql(
+      "INSERT INTO events (at_wall_ms, node_id, kind, detail) VALUES (?, ?, ?, ?)",
+    );
+    db.inTransaction(() => {
       let last = 0;
       for (const event of events) {
         const { lastInsertRowid } = add.run(
@@ -172,85 +170,44 @@ const requests: Requests = {
         );
         last = Number(lastInsertRowid);
       }
-      sql("DELETE FROM events WHERE id <= ?").run(last - EVENTS_MAX);
+      db.sql("DELETE FROM events WHERE id <= ?").run(last - EVENTS_MAX);
     });
   },
-  records(query) {
-    const epoch = query.epoch ?? newestEpoch(query.node_id);
-    if (epoch === undefined) return [];
-    const order = query.newest_first ? "DESC" : "ASC";
-    const only = query.anomalies_only ? "AND is_anomaly = 1" : "";
-    return sql(
-      `SELECT * FROM records WHERE node_id = ? AND epoch = ? AND seq > ? ${only} ORDER BY seq ${order} LIMIT ?`,
-    ).all(query.node_id, epoch, query.after_seq ?? 0, query.limit).map((row) => ({
-      node_id: String(row.node_id),
-      epoch: String(row.epoch),
-      seq: Number(row.seq),
-      ts_wall_ms: Number(row.ts_wall_ms),
-      ts_mono_ms: Number(row.ts_mono_ms),
-      received_wall_ms: Number(row.received_wall_ms),
-      is_anomaly: row.is_anomaly === 1,
-      score: Number(row.score),
-      payload: String(row.payload),
-    }));
-  },
-  gaps(nodeId, limit) {
-    const where = nodeId === undefined ? "" : "WHERE node_id = ?";
-    const text =
-      `SELECT * FROM gaps ${where} ORDER BY declared_wall_ms DESC, from_seq DESC LIMIT ?`;
-    return (nodeId === undefined ? sql(text).all(limit) : sql(text).all(nodeId, limit)).map((
-      row,
-    ) => ({
-      node_id: String(row.node_id),
-      epoch: String(row.epoch),
-      from_seq: Number(row.from_seq),
-      to_seq: Number(row.to_seq),
-      reason: String(row.reason),
-      declared_wall_ms: Number(row.declared_wall_ms),
-    }));
-  },
-  events(nodeId, limit) {
-    const where = nodeId === undefined ? "" : "WHERE node_id = ?";
-    const text = `SELECT * FROM events ${where} ORDER BY id DESC LIMIT ?`;
-    return (nodeId === undefined ? sql(text).all(limit) : sql(text).all(nodeId, limit)).map((
-      row,
-    ) => ({
-      id: Number(row.id),
-      at_wall_ms: Number(row.at_wall_ms),
-      node_id: String(row.node_id),
-      kind: String(row.kind),
-      detail: JSON.parse(String(row.detail)),
-    }));
-  },
-  size() {
-    const pages = Number(sql("PRAGMA page_count").get()!.page_count);
-    const free = Number(sql("PRAGMA freelist_count").get()!.freelist_count);
-    const bytes = (pages - free) * Number(sql("PRAGMA page_size").get()!.page_size);
-    const span = sql("SELECT MIN(rowid) AS low, MAX(rowid) AS high FROM records").get()!;
-    return { bytes, records: span.high === null ? 0 : Number(span.high) - Number(span.low) + 1 };
+  records: (query) => readRecords(db, query),
+  gaps: (query) => readGaps(db, query),
+  events: (query) => readEvents(db, query),
+  metrics: (nodeId) => readMetrics(db, nodeId),
+  series: (query, complete) => readSeries(db, query, complete),
+  size: () => readSize(db),
+  rollUp() {
+    if (rollUp.read(ROLLUP_ROWS)) return true;
+    rollUp.flush();
+    return false;
   },
   retain(olderThanWallMs, bytesMax) {
-    const old = olderThanWallMs === undefined ? 0 : sql(
-      "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?) AND received_wall_ms < ?",
-    ).run(RETAIN_ROWS, olderThanWallMs).changes;
-    const large = bytesMax !== undefined && this.size().bytes > bytesMax
-      ? sql("DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?)")
-        .run(RETAIN_ROWS).changes
-      : 0;
-    return Number(old) + Number(large);
+    const isLarge = bytesMax !== undefined && readSize(db).bytes > bytesMax;
+    if (!isLarge && olderThanWallMs === undefined) return 0;
+    rollUp.flush();
+    let deleted: DeletedRecord[] = [];
+    let isEmpty = false;
+    db.inTransaction(() => {
+      deleted = db.sql(
+        "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?) " +
+          "AND received_wall_ms < ? RETURNING rowid, node_id, epoch, ts_wall_ms, is_anomaly",
+      ).all(RETAIN_ROWS, isLarge ? 1e300 : olderThanWallMs!) as unknown as DeletedRecord[];
+      isEmpty = deleted.length > 0 &&
+        db.sql("SELECT 1 FROM records LIMIT 1").get() === undefined;
+      rollUp.forget(deleted, isEmpty);
+    });
+    if (isEmpty) rollUp.restart();
+    return deleted.length;
   },
   close() {
-    statements.clear();
-    db.exec("PRAGMA optimize");
+    clearTimeout(timer);
+    rollUp.flush();
     db.close();
   },
 };
-
-function newestEpoch(nodeId: string): string | undefined {
-  const row = sql("SELECT epoch FROM epochs WHERE node_id = ? ORDER BY last_wall_ms DESC LIMIT 1")
-    .get(nodeId);
-  return row === undefined ? undefined : String(row.epoch);
-}
 
 /** One request. */
 export interface Request {

@@ -78,22 +78,95 @@ export interface StoredRow extends RecordRow {
 
 /** A lost range as it is given back. */
 export interface StoredGap extends GapRow {
+  /** Order of declaration; for paging. */
+  readonly id: number;
   readonly node_id: string;
   readonly epoch: string;
   readonly declared_wall_ms: number;
+  /** By the device's clock: of the last record before it and the first after it, where they are stored. */
+  readonly from_wall_ms: number | undefined;
+  readonly to_wall_ms: number | undefined;
 }
 
-/** Which records to give back. */
+/** A place between records in the order of time. */
+export interface RecordCursor {
+  readonly span_wall_ms: number;
+  readonly epoch: string;
+  readonly seq: number;
+}
+
+/**
+ * Which records to give back: by number, the records of one epoch in the order of their seq; or by time, where
+ * one of `from_wall_ms`, `to_wall_ms` or `cursor` is given, over all epochs, in the order of the device's clock
+ * to 10 s, then of epoch and seq.
+ */
 export interface RecordQuery {
   readonly node_id: string;
-  /** The newest epoch of the node unless given. */
+  /** By number: the newest epoch of the node unless given. By time: all unless given. */
   readonly epoch?: string;
-  /** Only seqs above it. */
+  /** Only seqs above it, by number. */
   readonly after_seq?: number;
+  /** Only seqs below it, by number. */
+  readonly before_seq?: number;
+  /** Only at or after it, by the device's clock. */
+  readonly from_wall_ms?: number;
+  /** Only before it, by the device's clock. */
+  readonly to_wall_ms?: number;
+  /** By time: only what comes behind it. */
+  readonly cursor?: RecordCursor;
   readonly anomalies_only?: boolean;
   /** From the newest backwards, instead of ascending. */
   readonly newest_first?: boolean;
   readonly limit: number;
+}
+
+/** Which gaps or events to give back, the newest first. Times by the host's clock. */
+export interface HistoryQuery {
+  /** All nodes unless given. */
+  readonly node_id?: string;
+  /** Only of that kind, or of kinds that start with it and an underscore; events only. */
+  readonly kind?: string;
+  readonly from_wall_ms?: number;
+  readonly to_wall_ms?: number;
+  readonly after_id?: number;
+  readonly before_id?: number;
+  readonly limit: number;
+}
+
+/** A metric of a node that is stored; times by the device's clock, to 10 s. */
+export interface StoredMetric {
+  readonly name: string;
+  readonly first_ms: number;
+  readonly last_ms: number;
+}
+
+/** Which values of a metric to sum up, by the device's clock. */
+export interface SeriesQuery {
+  readonly node_id: string;
+  readonly metric: string;
+  readonly from_wall_ms: number;
+  readonly to_wall_ms: number;
+  /** Most columns of the answer. */
+  readonly points: number;
+}
+
+/** Values in columns of `step_ms`; those without a value are left out. All arrays have the same length. */
+export interface SeriesColumns {
+  /** Start of the first possible column; all columns start at it plus a multiple of `step_ms`. */
+  readonly from_ms: number;
+  readonly to_ms: number;
+  readonly step_ms: number;
+  /** Start of each column. */
+  readonly t: number[];
+  readonly min: number[];
+  readonly mean: number[];
+  readonly max: number[];
+  /** Samples in each column; a downsampled record counts for all that it stands for. */
+  readonly n: number[];
+  /** Records in which this metric was flagged. */
+  readonly anomalies: number[];
+  /** Whether all that is stored was looked at; after a large replay summing up takes a while. */
+  readonly complete: boolean;
 }
 
 /** Size of the store, for status and metrics. */
@@ -118,10 +191,11 @@ export interface Store {
   /** Stores events; durable soon. The oldest beyond 100,000 are dropped. */
   addEvents(events: readonly EventRow[]): Promise<void>;
   records(query: RecordQuery): Promise<StoredRow[]>;
-  /** Newest first. */
-  gaps(nodeId: string | undefined, limit: number): Promise<StoredGap[]>;
-  /** Newest first. */
-  events(nodeId: string | undefined, limit: number): Promise<StoredEvent[]>;
+  gaps(query: HistoryQuery): Promise<StoredGap[]>;
+  events(query: HistoryQuery): Promise<StoredEvent[]>;
+  /** The metrics of a node by name. */
+  metrics(nodeId: string): Promise<StoredMetric[]>;
+  series(query: SeriesQuery): Promise<SeriesColumns>;
   size(): Promise<StoreSize>;
   /**
    * Deletes records received before `olderThanWallMs`, and the oldest while the store is larger than

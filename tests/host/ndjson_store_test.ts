@@ -14,6 +14,7 @@ function batch(from: number, to: number) {
       node_id: "a",
       epoch: EPOCH,
       seq: from + i,
+      ts_wall_ms: 1,
       anomaly: { is_anomaly: false, score: 0 },
     }),
   }));

@@ -94,6 +94,12 @@ export class SimStore implements Store {
   events(): Promise<never[]> {
     return Promise.resolve([]);
   }
+  metrics(): Promise<never[]> {
+    return Promise.resolve([]);
+  }
+  series(): Promise<never> {
+    return Promise.reject(new Error("nobody looks at charts here"));
+  }
   size(): Promise<{ bytes: number; records: number }> {
     return Promise.resolve({ bytes: 0, records: 0 });
   }

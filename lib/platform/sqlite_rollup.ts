@@ -1,0 +1,251 @@
+/**
+ * Keeps rollups and spans behind the records. They are derived and late on purpose: commits don't wait for
+ * them. What was read since the last flush is kept in memory; a flush writes it together with how far the
+ * records were read, so that each record counts once, whatever ends in between.
+ */
+import { bucketOf, METRICS_MAX, ROLLUP_MS, samplesOf } from "./series.ts";
+import type { Database } from "./sqlite_db.ts";
+
+/** Sums in memory before they are written. */
+const SUMS_MAX = 20_000;
+
+interface Sum {
+  n: number;
+  sum: number;
+  min: number;
+  max: number;
+  anomalies: number;
+}
+
+interface Span {
+  readonly nodeId: string;
+  readonly bucket: number;
+  readonly epoch: string;
+  from: number;
+  to: number;
+  records: number;
+  anomalies: number;
+}
+
+/** A record that retention deleted. */
+export interface DeletedRecord {
+  readonly rowid: number;
+  readonly node_id: string;
+  readonly epoch: string;
+  readonly ts_wall_ms: number;
+  readonly is_anomaly: number;
+}
+
+/** See the head of the file. */
+export class RollUp {
+  #db: Database;
+  /** By node: ids of its metrics. */
+  #series = new Map<string, Map<string, number>>();
+  /** By series id and start, in both widths. */
+  #sums = { fine: new Map<string, Sum>(), coarse: new Map<string, Sum>() };
+  #spans = new Map<string, Span>();
+  /** Last rowid that was read, and the one that is written. */
+  #readUntil: number;
+  #writtenUntil: number;
+
+  constructor(db: Database) {
+    this.#db = db;
+    const row = db.sql("SELECT value FROM host WHERE key = 'rolled_up'").get();
+    const newest = db.sql("SELECT MAX(rowid) AS high FROM records").get()!.high;
+    // Rowids start anew in a table that was emptied.
+    this.#writtenUntil = Math.min(Number(row?.value ?? 0), Number(newest ?? 0));
+    this.#readUntil = this.#writtenUntil;
+  }
+
+  /** Reads up to `count` further records. Returns whether there may be more. */
+  read(count: number): boolean {
+    const rows = this.#db.sql(
+      "SELECT rowid, node_id, epoch, seq, ts_wall_ms, is_anomaly, payload FROM records WHERE rowid > ? ORDER BY rowid LIMIT ?",
+    ).all(this.#readUntil, count);
+    // One transaction for the ids of all metrics that are new.
+    this.#orAnew(() =>
+      this.#db.inTransaction(() => {
+        for (const row of rows) {
+          this.#take(
+            String(row.node_id),
+            String(row.epoch),
+            Number(row.seq),
+            Number(row.ts_wall_ms),
+            row.is_anomaly === 1,
+            String(row.payload),
+          );
+          this.#readUntil = Number(row.rowid);
+        }
+      })
+    );
+    const { fine, coarse } = this.#sums;
+    if (fine.size + coarse.size + this.#spans.size > SUMS_MAX) this.flush();
+    return rows.length === count;
+  }
+
+  /** Writes what was read. */
+  flush(): void {
+    if (this.#readUntil === this.#writtenUntil) return;
+    this.#orAnew(() =>
+      this.#db.inTransaction(() => {
+        this.#writeSums("rollup_fine", this.#sums.fine);
+        this.#writeSums("rollup_coarse", this.#sums.coarse);
+        this.#writeSpans();
+        this.#writeMark(this.#readUntil);
+      })
+    );
+    this.#writtenUntil = this.#readUntil;
+    this.#drop();
+  }
+
+  /** The table of records was emptied: rowids start anew. */
+  restart(): void {
+    this.#readUntil = this.#writtenUntil = 0;
+    this.#drop();
+  }
+
+  /** Does `work`; where that fails, what was read is read again another time. */
+  #orAnew(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#readUntil = this.#writtenUntil;
+      this.#series.clear();
+      this.#drop();
+      throw error;
+    }
+  }
+
+  #drop(): void {
+    this.#sums.fine.clear();
+    this.#sums.coarse.clear();
+    this.#spans.clear();
+  }
+
+  /**
+   * Forgets what was summed up only from records that are deleted. To be called in the transaction that
+   * deletes them, after a flush. `isEmpty`: no record is left; {@linkcode restart} is due after the transaction.
+   */
+  forget(deleted: readonly DeletedRecord[], isEmpty: boolean): void {
+    const left = this.#db.sql(
+      "UPDATE spans SET records = records - 1, anomalies = anomalies - ? WHERE node_id = ? AND bucket = ? AND epoch = ? RETURNING records",
+    );
+    for (const { rowid, node_id, epoch, ts_wall_ms, is_anomaly } of deleted) {
+      const bucket = bucketOf(ts_wall_ms);
+      if (bucket === undefined || rowid > this.#writtenUntil) continue;
+      const span = left.get(is_anomaly, node_id, bucket, epoch);
+      if (span === undefined || Number(span.records) > 0) continue;
+      this.#db.sql("DELETE FROM spans WHERE node_id = ? AND bucket = ? AND epoch = ?")
+        .run(node_id, bucket, epoch);
+      this.#forgetSums("rollup_fine", node_id, bucket, ROLLUP_MS.fine);
+      const coarse = Math.floor(bucket / ROLLUP_MS.coarse) * ROLLUP_MS.coarse;
+      this.#forgetSums("rollup_coarse", node_id, coarse, ROLLUP_MS.coarse);
+    }
+    if (isEmpty) this.#writeMark(0);
+  }
+
+  /** Deletes a column once none of the records in it is left. */
+  #forgetSums(table: string, nodeId: string, bucket: number, width: number): void {
+    const other = this.#db.sql(
+      "SELECT 1 FROM spans WHERE node_id = ? AND bucket >= ? AND bucket < ? LIMIT 1",
+    ).get(nodeId, bucket, bucket + width);
+    if (other !== undefined) return;
+    this.#db.sql(
+      `DELETE FROM ${table} WHERE bucket = ? AND series IN (SELECT id FROM series WHERE node_id = ?)`,
+    ).run(bucket, nodeId);
+  }
+
+  #take(
+    nodeId: string,
+    epoch: string,
+    seq: number,
+    wallMs: number,
+    isAnomaly: boolean,
+    payload: string,
+  ): void {
+    const bucket = bucketOf(wallMs);
+    if (bucket === undefined) return;
+    const key = `${nodeId} ${bucket} ${epoch}`;
+    const span = this.#spans.get(key);
+    if (span === undefined) {
+      this.#spans.set(key, {
+        nodeId,
+        bucket,
+        epoch,
+        from: seq,
+        to: seq,
+        records: 1,
+        anomalies: isAnomaly ? 1 : 0,
+      });
+    } else {
+      span.from = Math.min(span.from, seq);
+      span.to = Math.max(span.to, seq);
+      span.records++;
+      if (isAnomaly) span.anomalies++;
+    }
+    const coarse = Math.floor(wallMs / ROLLUP_MS.coarse) * ROLLUP_MS.coarse;
+    for (const { metric, n, sum, min, max, isFlagged } of samplesOf(payload)) {
+      const series = this.#seriesId(nodeId, metric);
+      if (series === undefined) continue;
+      const one = { n, sum, min, max, anomalies: isFlagged ? 1 : 0 };
+      add(this.#sums.fine, `${series} ${bucket}`, one);
+      add(this.#sums.coarse, `${series} ${coarse}`, one);
+    }
+  }
+
+  /** The id of a metric; `undefined` where the node has too many already. */
+  #seriesId(nodeId: string, metric: string): number | undefined {
+    let ids = this.#series.get(nodeId);
+    if (ids === undefined) {
+      const rows = this.#db.sql("SELECT id, metric FROM series WHERE node_id = ?").all(nodeId);
+      ids = new Map(rows.map((row) => [String(row.metric), Number(row.id)]));
+      this.#series.set(nodeId, ids);
+    }
+    const known = ids.get(metric);
+    if (known !== undefined || ids.size >= METRICS_MAX) return known;
+    const { lastInsertRowid } = this.#db.sql("INSERT INTO series (node_id, metric) VALUES (?, ?)")
+      .run(nodeId, metric);
+    ids.set(metric, Number(lastInsertRowid));
+    return Number(lastInsertRowid);
+  }
+
+  #writeSums(table: string, sums: ReadonlyMap<string, Sum>): void {
+    const put = this.#db.sql(
+      `INSERT INTO ${table} VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n, ` +
+        "sum = sum + excluded.sum, min = min(min, excluded.min), max = max(max, excluded.max), " +
+        "anomalies = anomalies + excluded.anomalies",
+    );
+    for (const [key, { n, sum, min, max, anomalies }] of sums) {
+      const [series, bucket] = key.split(" ");
+      put.run(Number(series), Number(bucket), n, sum, min, max, anomalies);
+    }
+  }
+
+  #writeSpans(): void {
+    const put = this.#db.sql(
+      "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET " +
+        "from_seq = min(from_seq, excluded.from_seq), to_seq = max(to_seq, excluded.to_seq), " +
+        "records = records + excluded.records, anomalies = anomalies + excluded.anomalies",
+    );
+    for (const { nodeId, bucket, epoch, from, to, records, anomalies } of this.#spans.values()) {
+      put.run(nodeId, bucket, epoch, from, to, records, anomalies);
+    }
+  }
+
+  #writeMark(rowid: number): void {
+    this.#db.sql("UPDATE host SET value = ? WHERE key = 'rolled_up'").run(String(rowid));
+  }
+}
+
+function add(sums: Map<string, Sum>, key: string, one: Sum): void {
+  const sum = sums.get(key);
+  if (sum === undefined) {
+    sums.set(key, { ...one });
+    return;
+  }
+  sum.n += one.n;
+  sum.sum += one.sum;
+  sum.min = Math.min(sum.min, one.min);
+  sum.max = Math.max(sum.max, one.max);
+  sum.anomalies += one.anomalies;
+}
