@@ -110,9 +110,10 @@ async function run(args: readonly string[]): Promise<void> {
         clock: denoClock,
         token: settings.http_token,
         metricsPerNode: settings.metrics_per_node,
+        memoryBytes: () => Deno.memoryUsage().rss,
       });
       web = serve(settings.http, app.fetch);
-      log.info("status on http://{address}/status", { address: web.address });
+      log.info("page on http://{address}/", { address: web.address });
     }
   } catch (error) {
     fail("host", error instanceof Error ? error.message : String(error));

@@ -34,6 +34,7 @@ export const HOST_METRICS = {
   store_records: gauge("host_store_records", "Records in the store."),
   faults: counter("host_faults", "Injected faults that struck, by kind."),
   node_connected: gauge("node_connected", "1 while the node is connected."),
+  node_stopped: gauge("node_stopped", "1 once the node said that it stops, until it is back."),
   node_last_seen: gauge("node_last_seen_timestamp_seconds", "When the node was last heard of."),
   node_backlog: gauge("node_backlog_records", "Records that the node has and the host has not."),
   node_degraded: gauge("node_degraded", "1 while the node thins records."),
@@ -42,6 +43,7 @@ export const HOST_METRICS = {
   node_records: counter("node_records", "New records received from the node."),
   node_gap_records: counter("node_gap_records", "Records of the node that are lost for good."),
   node_anomalies: counter("node_anomalies", "Anomalous records received from the node."),
+  node_clock_jumps: counter("node_clock_jumps", "Jumps of the node's wall clock."),
   node_config: gauge("node_config_pending", "1 while the node has not applied what it should."),
   node_duplicate_id: gauge("node_duplicate_id", "1 while two nodes seem to use this name."),
 } as const satisfies Record<string, MetricDefinition>;

@@ -110,6 +110,8 @@ export function keysOf(text: string): Key[] {
 /** See the head of the file. */
 export class TopView {
   #nodes = new Map<string, NodeSummary>();
+  /** What the nodes were made from. */
+  #raw = new Map<string, Record<string, unknown>>();
   #host: HostSummary | undefined;
   #url: string;
   #sort: Sort = "worst";
@@ -127,8 +129,12 @@ export class TopView {
     if (event === "host") this.#host = hostOf(data);
     if (event !== "nodes" || !Array.isArray(data)) return;
     for (const value of data) {
-      const node = summaryOf(value);
-      if (node !== undefined) this.#nodes.set(node.node_id, node);
+      // After the first list, the host sends only what changed of a node.
+      const raw = { ...this.#raw.get(value?.node_id), ...value };
+      const node = summaryOf(raw);
+      if (node === undefined) continue;
+      this.#raw.set(node.node_id, raw);
+      this.#nodes.set(node.node_id, node);
     }
   }
 
@@ -145,6 +151,7 @@ export class TopView {
   /** Forgets the nodes: another stream tells of all of them. */
   restart(): void {
     this.#nodes.clear();
+    this.#raw.clear();
   }
 
   /** What a key does; true where it ends the program. */

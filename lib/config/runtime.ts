@@ -16,6 +16,29 @@ import {
 export const RUNTIME_SETTINGS: readonly string[] = Object.entries(NODE_SETTINGS as SettingTable)
   .filter(([, setting]) => setting.runtime === true).map(([name]) => name);
 
+/** A setting as a form shows it. */
+export interface SettingHelp {
+  readonly name: string;
+  readonly type: Setting["kind"];
+  readonly default: SettingValue | readonly string[];
+  readonly min?: number;
+  readonly max?: number;
+  readonly unit?: string;
+  readonly choices?: readonly string[];
+  readonly help: string;
+}
+
+/** What may change at run time, for forms. */
+export const RUNTIME_SETTINGS_HELP: readonly SettingHelp[] = RUNTIME_SETTINGS.map((name) => {
+  const setting = (NODE_SETTINGS as SettingTable)[name]!;
+  const { kind, help } = setting;
+  const base = { name, type: kind, default: setting.default, help };
+  if (setting.kind === "choice") return { ...base, choices: setting.choices };
+  if (setting.kind !== "integer" && setting.kind !== "number") return base;
+  const { min, max, unit } = setting;
+  return { ...base, min, max, ...(unit === undefined ? {} : { unit }) };
+});
+
 /** The values of a configuration that could be used, or all that is wrong with it. */
 export function checkRuntimeConfig(
   config: Readonly<Record<string, unknown>>,

@@ -5,6 +5,8 @@ import { checkRuntimeConfig, problemsText } from "../config/runtime.ts";
 import type { Clock, Listener, Random, Transport } from "../platform/platform.ts";
 import type { ConfigRow, EventRow, Store } from "../platform/store.ts";
 import type { Credit, Encoding, Hello } from "../protocol/message.ts";
+import type { TelemetryRecord } from "../protocol/record.ts";
+import { Activity, type NodeActivity } from "./activity.ts";
 import { AnomalyEvents, type HostEvent } from "./anomaly_events.ts";
 import { CommitQueue, type CommitStats } from "./commit_queue.ts";
 import { ALL_NODES, ConfigAuthority } from "./config_authority.ts";
@@ -60,6 +62,9 @@ export function limitsOf(settings: HostSettings): Omit<
   };
 }
 
+/** A node as pages and API show it. */
+export type NodeSummary = NodeInfo & NodeActivity;
+
 /** Counters since the start. */
 export interface HostCounters {
   connections: number;
@@ -83,6 +88,7 @@ export class Host {
   readonly configs: ConfigAuthority;
   readonly faults: Faults;
   readonly store: Store;
+  readonly activity = new Activity();
   readonly version: string;
   readonly allowFaults: boolean;
   readonly counters: HostCounters = {
@@ -189,11 +195,6 @@ export class Host {
     return { ok: true, row };
   }
 
-  /** What a node should have, as the registry shows it. */
-  desiredVersion(nodeId: string): number {
-    return this.configs.desired(nodeId)?.cfg_version ?? 0;
-  }
-
   addFault(spec: FaultSpec): ActiveFault {
     log.warn("fault injected: {kind}", { ...spec });
     return this.faults.add(spec);
@@ -207,6 +208,32 @@ export class Host {
       .filter(([, value]) => typeof value !== "object" || isNames(value))
       .map(([name, value]) => `${name}=${value}`).join(" ");
     log.info("{node_id}: {kind} {text}", { node_id: nodeId, kind, text, ...detail });
+  }
+
+  /** The nodes as they are now. */
+  summaries(): NodeSummary[] {
+    return this.registry.nodes.map((node) => this.summaryOf(node));
+  }
+  summaryOf(node: NodeInfo): NodeSummary {
+    const { clock } = this.#o;
+    return {
+      ...node,
+      cfg_version_desired: this.configs.desired(node.node_id)?.cfg_version ?? 0,
+      ...this.activity.of(node, clock.wallMs(), clock.monotonicMs()),
+    };
+  }
+
+  #received(node: NodeInfo, record: TelemetryRecord, line: string): void {
+    const { clock } = this.#o;
+    this.activity.record(record, line);
+    const jump = Number(record.diagnostics.clock_jump_ms ?? 0);
+    if (jump !== 0) node.clock_jumps = (node.clock_jumps ?? 0) + 1;
+    if (record.anomaly.events === undefined) return;
+    const events = this.#anomalies.take(node, record, clock.wallMs());
+    for (const { kind } of events) {
+      if (kind === "anomaly_open") this.activity.anomalyOpened(node.node_id, clock.monotonicMs());
+    }
+    this.#noteAll(events);
   }
 
   #noteAll(events: readonly HostEvent[]): void {
@@ -445,8 +472,7 @@ export class Host {
       duplicates: () => this.faults.strikes("duplicate") !== undefined,
       event: (kind, nodeId, detail) => this.event(kind, nodeId, detail),
       note: (what, node) => this.#note(what, node),
-      anomalies: (node, record) =>
-        this.#noteAll(this.#anomalies.take(node, record, this.#o.clock.wallMs())),
+      received: (node, record, line) => this.#received(node, record, line),
       noteEffect: (driver, effect) => this.#noteEffect(driver, effect),
     };
   })();

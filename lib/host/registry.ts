@@ -32,6 +32,8 @@ export interface NodeInfo {
   duplicates: number;
   gap_records: number;
   anomalies: number;
+  /** Records that tell of a jump of the device's wall clock. */
+  clock_jumps?: number;
   /** Records a second over the last seconds. */
   rate: number;
   /** Times that a newer connection of the same id took over in the last minutes. */

@@ -42,8 +42,8 @@ export interface SessionHost {
   duplicates(): boolean;
   event(kind: string, nodeId: string, detail: Record<string, unknown>): void;
   note(what: "record" | "duplicate" | "bad_line", node: NodeInfo | undefined): void;
-  /** A new record tells of anomaly events. */
-  anomalies(node: NodeInfo, record: TelemetryRecord): void;
+  /** A new record was taken in; `line` is its JSON. */
+  received(node: NodeInfo, record: TelemetryRecord, line: string): void;
   noteEffect(driver: SessionDriver, effect: SessionEffect): void;
 }
 
@@ -224,7 +224,7 @@ export class SessionDriver {
         this.#host.note(isNew ? "record" : "duplicate", this.node);
         if (isNew) {
           if (record.anomaly.is_anomaly) this.node!.anomalies++;
-          if (record.anomaly.events !== undefined) this.#host.anomalies(this.node!, record);
+          this.#host.received(this.node!, record, line);
           this.#host.added(this.ledger!, 1);
           if (this.ledger!.isTooScattered) {
             this.refuse("too_many_ranges", "too many separate ranges above high_acked");

@@ -1,6 +1,6 @@
 /** The host's state at a glance, as `/status` shows it: the first lines answer 'is my data safe?'. */
 import type { Clock } from "../platform/platform.ts";
-import type { Host } from "./host.ts";
+import type { Host, NodeSummary } from "./host.ts";
 import type { NodeInfo } from "./registry.ts";
 
 /** See the head of the file. Times by the host's clock. */
@@ -23,7 +23,7 @@ export interface HostStatus {
   uptime_s: number;
   now_wall_ms: number;
   faults: readonly { kind: string; hits: number }[];
-  nodes: NodeInfo[];
+  nodes: NodeSummary[];
 }
 
 /** Nodes whose state asks for somebody's attention, each with the reason. */
@@ -42,10 +42,7 @@ function concerns(node: NodeInfo): string[] {
 /** Builds the status. Rejects only where the store is closed. */
 export async function hostStatus(host: Host, clock: Clock): Promise<HostStatus> {
   const now = clock.wallMs();
-  const nodes = host.registry.nodes.map((node) => ({
-    ...node,
-    cfg_version_desired: host.desiredVersion(node.node_id),
-  }));
+  const nodes = host.summaries();
   const connected = nodes.filter((node) => node.connected);
   const { last_error } = host.commitStats;
   const size = await host.store.size();

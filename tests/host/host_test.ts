@@ -175,8 +175,8 @@ Deno.test("SQLite store keeps records, gaps, epochs and configs over a restart, 
     (await again.records({ node_id: "a", limit: 9, anomalies_only: true })).map(({ seq }) => seq),
     [3],
   );
-  assert.equal((await again.gaps("a", 10)).length, 1);
-  assert.equal((await again.events(undefined, 10))[0]?.kind, "gap");
+  assert.equal((await again.gaps({ node_id: "a", limit: 10 })).length, 1);
+  assert.equal((await again.events({ limit: 10 }))[0]?.kind, "gap");
   assert.equal(await again.retain({ olderThanWallMs: 1_500 }), 5);
   await again.close();
   await Deno.remove(directory, { recursive: true });

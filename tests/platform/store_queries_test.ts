@@ -36,9 +36,7 @@ function makeRecords(seed: number, count: number, everyMs: number): Made[] {
         ts_wall_ms: wall,
         ts_mono_ms: i * everyMs,
         metrics: { temp_c: value, ...(i % 2 === 0 ? { rail_v: 5 } : {}) },
-        ...(n === 1
-          ? {}
-          : { agg: { n, min: { temp_c: value - 2 }, max: { temp_c: value + 3 } } }),
+        ...(n === 1 ? {} : { agg: { n, min: { temp_c: value - 2 }, max: { temp_c: value + 3 } } }),
         anomaly: { is_anomaly, score: 0, metrics: is_anomaly ? { temp_c: { z: 9 } } : {} },
       });
       return { epoch, seq, ts_wall_ms: wall, ts_mono_ms: i, is_anomaly, score: 0, payload, value };
@@ -121,12 +119,14 @@ for (const kind of ["sqlite", "ndjson"] as const) {
     await withStore(kind, async (store) => {
       await fill(store, all);
       const last = Math.max(...all.map(({ ts_wall_ms }) => ts_wall_ms));
-      for (const [from, to, points] of [
-        [START, START + 30_000, 500],
-        [START + 7, START + 400_000, 100],
-        [START, last + 1, 1_000],
-        [START, last + 1, 10],
-      ] as const) {
+      for (
+        const [from, to, points] of [
+          [START, START + 30_000, 500],
+          [START + 7, START + 400_000, 100],
+          [START, last + 1, 1_000],
+          [START, last + 1, 10],
+        ] as const
+      ) {
         const answer = await store.series({
           node_id: "a",
           metric: "temp_c",

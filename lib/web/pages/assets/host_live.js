@@ -155,8 +155,12 @@ export class Live {
     this.#noteGapRecords();
   }
 
-  #put(node, now) {
-    const before = this.entries.get(node.node_id);
+  /** After the first list, the host sends only what changed of a node. */
+  #put(changes, now) {
+    const before = this.entries.get(changes.node_id);
+    const node = { ...before?.node, ...changes };
+    // What isn't known any more.
+    for (const name in changes) if (changes[name] === null) delete node[name];
     const isPending = node.connected && node.cfg_version_desired > node.cfg_version_applied;
     const wasPending = before !== undefined &&
       before.node.cfg_version_desired > before.node.cfg_version_applied;

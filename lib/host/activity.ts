@@ -1,0 +1,119 @@
+/**
+ * What the host saw of its nodes lately: newest values, delays, anomalies of the last hour, and the newest
+ * records for whoever watches a node. Kept in memory, bounded, gone with the process. Pure.
+ */
+import type { TelemetryRecord } from "../protocol/record.ts";
+import type { NodeInfo } from "./registry.ts";
+
+/** What {@linkcode Activity} knows of a node. */
+export interface NodeActivity {
+  /** Newest values by metric, the first sixteen. */
+  last: Record<string, number>;
+  /** Age of the newest sample that is here; absent where the clocks can't be compared. */
+  lag_ms?: number;
+  /** Device's wall clock minus the host's; absent where it isn't known. */
+  clock_error_ms?: number;
+  /** Anomaly events that opened within the last hour, as far as this host process saw. */
+  anomalies_hour: number;
+}
+
+/** New records of one node, for one reader. */
+export interface Watch {
+  /** The newest records since the last call as their JSON, oldest first; at most {@linkcode WATCH_MAX}. */
+  take(): string[];
+  /** Must be called at the end. */
+  close(): void;
+}
+
+/** Records that a watch keeps until they are taken. */
+export const WATCH_MAX = 50;
+const METRICS_MAX = 16;
+const MINUTES = 60;
+const MINUTE_MS = 60_000;
+
+interface Newest {
+  readonly epoch: string;
+  readonly seq: number;
+  readonly bootId: string;
+  readonly wallMs: number;
+  readonly monoMs: number;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** See the head of the file. */
+export class Activity {
+  #newest = new Map<string, Newest>();
+  #opened = new Map<string, { minute: number; counts: number[] }>();
+  #watches = new Map<string, Set<string[]>>();
+
+  /** A new record of a node came in; `line` is its JSON. */
+  record(record: TelemetryRecord, line: string): void {
+    const { node_id, epoch, seq } = record;
+    const before = this.#newest.get(node_id);
+    // A replay brings older ones later.
+    if (before === undefined || before.epoch !== epoch || seq > before.seq) {
+      this.#newest.set(node_id, {
+        epoch,
+        seq,
+        bootId: record.boot_id,
+        wallMs: record.ts_wall_ms,
+        monoMs: record.ts_mono_ms,
+        metrics: record.metrics,
+      });
+    }
+    const watches = this.#watches.get(node_id);
+    if (watches === undefined) return;
+    for (const lines of watches) {
+      if (lines.length >= WATCH_MAX) lines.shift();
+      lines.push(line);
+    }
+  }
+
+  /** An anomaly event of a node opened; `monoMs` by the host's monotonic clock. */
+  anomalyOpened(nodeId: string, monoMs: number): void {
+    const minute = Math.floor(monoMs / MINUTE_MS);
+    const opened = this.#opened.get(nodeId) ?? { minute, counts: new Array(MINUTES).fill(0) };
+    this.#opened.set(nodeId, opened);
+    moveOn(opened, minute);
+    opened.counts[minute % MINUTES]!++;
+  }
+
+  /** What is known of a node now, by the host's wall and monotonic clocks. */
+  of(node: NodeInfo, wallMs: number, monoMs: number): NodeActivity {
+    const newest = this.#newest.get(node.node_id);
+    const opened = this.#opened.get(node.node_id);
+    if (opened !== undefined) moveOn(opened, Math.floor(monoMs / MINUTE_MS));
+    const offset = newest?.bootId === node.boot_id ? node.clock_offset_ms : undefined;
+    return {
+      last: Object.fromEntries(Object.entries(newest?.metrics ?? {}).slice(0, METRICS_MAX)),
+      ...(newest === undefined || offset === undefined ? {} : {
+        lag_ms: Math.max(0, Math.round(wallMs - (newest.monoMs + offset))),
+        clock_error_ms: Math.round(newest.wallMs - newest.monoMs - offset),
+      }),
+      anomalies_hour: opened?.counts.reduce((sum, count) => sum + count, 0) ?? 0,
+    };
+  }
+
+  /** Follows the new records of a node. */
+  watch(nodeId: string): Watch {
+    const lines: string[] = [];
+    const watches = this.#watches.get(nodeId) ?? new Set();
+    this.#watches.set(nodeId, watches.add(lines));
+    return {
+      take: () => lines.splice(0),
+      close: () => {
+        watches.delete(lines);
+        if (watches.size === 0 && this.#watches.get(nodeId) === watches) {
+          this.#watches.delete(nodeId);
+        }
+      },
+    };
+  }
+}
+
+/** Clears the minutes that lie more than an hour back. */
+function moveOn(opened: { minute: number; counts: number[] }, minute: number): void {
+  const passed = Math.min(MINUTES, minute - opened.minute);
+  for (let i = 1; i <= passed; i++) opened.counts[(opened.minute + i) % MINUTES] = 0;
+  opened.minute = Math.max(opened.minute, minute);
+}

@@ -1,0 +1,177 @@
+/** The host's API as a table of handlers, one for each route. */
+import type { Context, Hono } from "hono";
+import { checkRuntimeConfig, RUNTIME_SETTINGS_HELP } from "../config/runtime.ts";
+import { parseFault } from "../host/faults.ts";
+import { ALL_NODES, type Host } from "../host/host.ts";
+import { hostStatus } from "../host/status.ts";
+import type { Clock } from "../platform/platform.ts";
+import { METRICS_TYPE } from "./exposition.ts";
+import { answerEvents, answerGaps, answerRecords, answerSeries } from "./host_history.ts";
+import { CLIENTS_MAX, HostLive } from "./host_live.ts";
+import { type Route, type RouteName, ROUTES } from "./host_routes.ts";
+import { openApi } from "./openapi.ts";
+import { BadRequest, readParams, type Values } from "./params.ts";
+
+type ParamsOf<N extends RouteName> = Values<typeof ROUTES[N]["params"]>;
+type Handlers = {
+  [N in RouteName]: (c: Context, params: ParamsOf<N>) => Response | Promise<Response>;
+};
+
+/** What the API is made of. */
+export interface ApiParts {
+  readonly host: Host;
+  readonly clock: Clock;
+  /** The text of `/metrics`. */
+  readonly metricsText: () => Promise<string>;
+}
+
+/** Adds all routes to the app; those of faults only where the host allows them. */
+export function addApi(app: Hono, parts: ApiParts): void {
+  const handlers: Handlers = {
+    ...stateHandlers(parts),
+    ...nodeHandlers(parts),
+    ...configHandlers(parts),
+    ...faultHandlers(parts),
+  };
+  for (const [name, route] of Object.entries(ROUTES) as [RouteName, Route][]) {
+    if (route.faultsOnly && !parts.host.allowFaults) continue;
+    const handle = handlers[name] as (c: Context, params: unknown) => Response | Promise<Response>;
+    app[route.method](route.path, (c: Context) => {
+      const now = parts.clock.wallMs();
+      return handle(c, readParams(route.params, c.req.param(), c.req.query(), now));
+    });
+  }
+}
+
+function stateHandlers(
+  { host, clock, metricsText }: ApiParts,
+): Pick<Handlers, "status" | "healthz" | "metrics" | "openapi" | "live"> {
+  const live = new HostLive(host, clock);
+  return {
+    status: async (c) => c.json(await hostStatus(host, clock)),
+    healthz(c) {
+      const error = host.commitStats.last_error;
+      return error === undefined ? c.text("ok\n") : c.text(`store: ${error}\n`, 503);
+    },
+    metrics: async (c) => c.body(await metricsText(), 200, { "content-type": METRICS_TYPE }),
+    openapi(c) {
+      const routes = Object.entries(ROUTES as Record<string, Route>)
+        .filter(([, route]) => !route.faultsOnly || host.allowFaults);
+      return c.json(openApi(Object.fromEntries(routes), host.version));
+    },
+    live: (c, { node }) =>
+      live.open(node) ??
+        c.json({ error: `${CLIENTS_MAX} live streams are open, and no more are allowed` }, 503),
+  };
+}
+
+function nodeHandlers({ host, clock }: ApiParts): Pick<
+  Handlers,
+  | "nodes"
+  | "node"
+  | "node_metrics"
+  | "series"
+  | "records"
+  | "node_gaps"
+  | "node_events"
+  | "gaps"
+  | "events"
+> {
+  const { store } = host;
+  /** Rejects names that were never heard of: an empty list would look like a quiet node. */
+  const known = (id: string) => {
+    if (host.registry.get(id) === undefined) throw new UnknownNode(id);
+    return id;
+  };
+  return {
+    nodes: (c) => c.json(host.summaries()),
+    node: (c, { id }) => c.json(host.summaryOf(host.registry.get(known(id))!)),
+    async node_metrics(c, { id }) {
+      const { last } = host.summaryOf(host.registry.get(known(id))!);
+      const metrics = await store.metrics(id);
+      return c.json(metrics.map((metric) => ({
+        ...metric,
+        ...(last[metric.name] === undefined ? {} : { last: last[metric.name] }),
+      })));
+    },
+    series: (c, p) => answerSeries(c, store, known(p.id), p, clock.wallMs()),
+    records: (c, p) => answerRecords(c, store, known(p.id), p),
+    node_gaps: (c, p) => answerGaps(c, store, known(p.id), p),
+    node_events: (c, p) => answerEvents(c, store, known(p.id), p),
+    gaps: (c, p) => answerGaps(c, store, undefined, p),
+    events: (c, p) => answerEvents(c, store, undefined, p),
+  };
+}
+
+/** A path names a node that the host doesn't know. */
+export class UnknownNode extends Error {
+  override readonly name = "UnknownNode";
+  constructor(id: string) {
+    super(`no node "${id}" is known`);
+  }
+}
+
+async function jsonObject(c: Context): Promise<Record<string, unknown>> {
+  const body = await c.req.json().catch(() => undefined);
+  if (typeof body === "object" && body !== null && !Array.isArray(body)) return body;
+  throw new BadRequest("the body must be a JSON object of settings");
+}
+
+function configHandlers({ host }: ApiParts): Pick<
+  Handlers,
+  "settings" | "node_config" | "check_config" | "put_node_config" | "put_config"
+> {
+  const put = async (c: Context, target: string) => {
+    const result = await host.setConfig(target, await jsonObject(c));
+    if (!result.ok) throw new BadRequest(result.error);
+    return c.json({ target, cfg_version: result.row.cfg_version });
+  };
+  return {
+    settings: (c) => c.json(RUNTIME_SETTINGS_HELP),
+    node_config(c, { id }) {
+      const node = host.registry.get(id);
+      const desired = host.configs.desired(id);
+      if (node === undefined && desired === undefined) throw new UnknownNode(id);
+      return c.json({
+        desired: desired ?? null,
+        cfg_version_applied: node?.cfg_version_applied ?? null,
+        error: node?.config_error ?? null,
+      });
+    },
+    async check_config(c) {
+      const checked = checkRuntimeConfig(await jsonObject(c));
+      if (checked.ok) return c.json({ ok: true });
+      const problems = checked.problems.map(({ setting, expected, received }) => ({
+        setting,
+        expected,
+        received,
+      }));
+      return c.json({ ok: false, problems });
+    },
+    put_node_config: (c, { id }) => put(c, id),
+    put_config: (c) => put(c, ALL_NODES),
+  };
+}
+
+function faultHandlers(
+  { host }: ApiParts,
+): Pick<Handlers, "faults" | "add_fault" | "clear_faults"> {
+  return {
+    faults: (c) => c.json({ active: host.faults.active, struck: host.faults.struck }),
+    async add_fault(c) {
+      const { fault } = await jsonObject(c);
+      if (typeof fault !== "string") {
+        throw new BadRequest('the body must be {"fault": "drop:every=30s"} or the like');
+      }
+      try {
+        return c.json(host.addFault(parseFault(fault)));
+      } catch (error) {
+        throw new BadRequest((error as Error).message);
+      }
+    },
+    clear_faults(c) {
+      host.faults.clear();
+      return c.json({ active: [] });
+    },
+  };
+}
