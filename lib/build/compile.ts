@@ -24,8 +24,8 @@ const V8_FLAGS: Record<string, string> = {
 
 /** Files that are loaded by their address and not by an import. */
 const INCLUDES: Record<string, string[]> = {
-  host: ["--include", "lib/platform/sqlite_store_worker.ts"],
-  node: [],
+  host: ["--include", "lib/platform/sqlite_store_worker.ts", "--include", "lib/web/pages/assets"],
+  node: ["--include", "lib/web/pages/assets"],
 };
 
 const { values } = parseArgs({ options: { only: { type: "string" } } });

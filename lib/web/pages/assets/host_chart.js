@@ -237,6 +237,7 @@ export class Chart {
     let labelEnd = -Infinity;
     ctx.save();
     ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+    ctx.textAlign = "left";
     ctx.textBaseline = "top";
     for (const { from_wall_ms, to_wall_ms, reason, from_seq, to_seq } of this.#o.gaps()) {
       const start = from_wall_ms ?? from, end = to_wall_ms ?? to;
