@@ -127,9 +127,10 @@ async function run(args: readonly string[]): Promise<void> {
         status: () => node.status(),
         health: () => node.health(),
         memoryBytes: () => Deno.memoryUsage().rss,
-      });
+        recent: node.recent,
+      }, { clock: denoClock, listener: settings.http });
       web = serve(settings.http, app.fetch);
-      log.info("status on http://{address}/status", { address: web.address });
+      log.info("page on http://{address}/", { address: web.address });
     }
   } catch (error) {
     fail("node", error instanceof Error ? error.message : String(error));

@@ -12,6 +12,7 @@ import { ConfigListener } from "./config_listener.ts";
 import { Diagnostics } from "./diagnostics.ts";
 import { Degraded, Downsampler, type Pressure, samplesPerRecord } from "./downsample.ts";
 import { isLosing, type LedState } from "./led.ts";
+import { Recent, RecentEvents } from "./recent.ts";
 import { Sampler } from "./sampler.ts";
 import type { Sensor, SensorRuntime } from "./sensors/sensor.ts";
 import type { NodeStatus } from "./status.ts";
@@ -37,14 +38,16 @@ export interface NodeOptions {
 }
 
 const DISK_CHECK_MS = 10_000;
-/** Time over which the growth of the log is measured. */
-const GROWTH_MS = 60_000;
+/** Time over which it is measured how fast the log is written. */
+const WRITTEN_MS = 60_000;
 const log = getLogger(["holdfast", "node"]);
 
 /** See the head of the file. */
 export class Node {
   readonly wal: Wal;
   readonly nodeId: string;
+  /** The last minutes of each metric. */
+  readonly recent = new Recent();
   #o: NodeOptions;
   #settings: NodeSettings;
   #config: ConfigListener;
@@ -64,7 +67,8 @@ export class Node {
   #stopUplink = new AbortController();
   #running: Promise<void>[] = [];
   #startedMs: number;
-  #growth = { atMs: 0, bytes: 0, perMs: 0 };
+  #recentEvents = new RecentEvents();
+  #written = { atMs: 0, bytes: 0, perMs: 0 };
   /** Wall time of each record that no sync covers yet, oldest first. */
   #unsynced: { seq: number; wallMs: number }[] = [];
   #oldest: { seq: number; wallMs: number } | undefined;
@@ -78,7 +82,7 @@ export class Node {
     this.nodeId = options.nodeId;
     this.#config = config;
     this.#startedMs = clock.monotonicMs();
-    this.#growth = { atMs: this.#startedMs, bytes: wal.bytes, perMs: 0 };
+    this.#written.atMs = this.#startedMs;
     this.#bank = new MetricBank(chooseDetectors(settings), settings, runOf(options.bootId));
     this.#baselines = new BaselineFile({
       disk: options.configDisk,
@@ -97,6 +101,8 @@ export class Node {
         detect: (metrics, now) => {
           const block = this.#bank.observe(metrics, now);
           if (block.events?.some(({ state }) => state !== "update")) this.#baselines.soon();
+          this.recent.add(metrics, (name) => name in block.metrics, now);
+          for (const event of block.events ?? []) this.#recentEvents.add(event);
           return block;
         },
         diagnose: (metrics, problems, wallMs, monoMs, missedTicks) =>
@@ -264,7 +270,7 @@ export class Node {
         bytes_max: wal.bytesMax,
         writable: wal.writable,
         error: wal.lastError,
-        seconds_until_full: this.#secondsUntilFull(),
+        seconds_until_full: this.#secondsUntilFull(uptimeMs),
         written_bytes: wal.stats.written_bytes,
         written_bytes_per_day: uptimeMs < 1_000
           ? 0
@@ -278,6 +284,7 @@ export class Node {
       missed_ticks: this.#sampler.missedTicks,
       anomalies: this.#anomalies,
       events: this.#bank.events,
+      last_events: this.#recentEvents.read(),
       metrics: this.#metrics(),
       diagnostics: this.#diagnostics.current,
       rules: this.#diagnostics.rules,
@@ -337,10 +344,11 @@ export class Node {
     return content.ts_wall_ms;
   }
 
-  #secondsUntilFull(): number | undefined {
-    const { perMs } = this.#growth;
-    if (perMs <= 0) return undefined;
-    return Math.round((this.wal.bytesMax - this.wal.bytes) / perMs / 1_000);
+  #secondsUntilFull(uptimeMs: number): number | undefined {
+    const { wal } = this;
+    const perMs = this.#written.perMs || wal.stats.written_bytes / uptimeMs;
+    if (!(perMs > 0)) return undefined;
+    return Math.round((wal.bytesMax - wal.bytes) / perMs / 1_000);
   }
 
   #pressure(): Pressure {
@@ -361,7 +369,7 @@ export class Node {
     }
     this.#samplesPerRecord = samplesPerRecord(isOn, pressure, this.#settings.downsample_max);
     this.#sampler.degraded = isOn;
-    this.#noteGrowth(sample.ts_mono_ms);
+    this.#noteWritten(sample.ts_mono_ms);
     for (const record of this.#downsampler.push(sample, this.#samplesPerRecord)) {
       this.#append(record);
     }
@@ -376,11 +384,11 @@ export class Node {
     this.#uplink.notify(seq, record.anomaly.is_anomaly || record.anomaly.events !== undefined);
   }
 
-  #noteGrowth(monoMs: number): void {
-    const { atMs, bytes } = this.#growth;
-    if (monoMs - atMs < GROWTH_MS) return;
-    const now = this.wal.bytes;
-    this.#growth = { atMs: monoMs, bytes: now, perMs: (now - bytes) / (monoMs - atMs) };
+  #noteWritten(monoMs: number): void {
+    const { atMs, bytes } = this.#written;
+    if (monoMs - atMs < WRITTEN_MS) return;
+    const now = this.wal.stats.written_bytes;
+    this.#written = { atMs: monoMs, bytes: now, perMs: (now - bytes) / (monoMs - atMs) };
   }
 
   /** Checks everything that settings mean before the boundary, so that the swap itself can't fail. */

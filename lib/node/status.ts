@@ -1,6 +1,7 @@
 /** The node's state at a glance, as `/status` shows it: the first lines answer 'is my data safe?'. */
 import type { LostRange } from "../wal/wal.ts";
 import type { RuleStatus } from "./diagnostics.ts";
+import type { RecentEvent } from "./recent.ts";
 import type { LinkStatus } from "./uplink_driver.ts";
 
 /** A metric at a glance. */
@@ -32,7 +33,10 @@ export interface NodeStatus {
     bytes_max: number;
     writable: boolean;
     error: string | undefined;
-    /** At the growth of the last minutes; absent where it doesn't grow. */
+    /**
+     * If nothing were acknowledged from now on, at the rate of the last minute: how long an outage there is
+     * room for. Absent before the first write.
+     */
     seconds_until_full: number | undefined;
     written_bytes: number;
     written_bytes_per_day: number;
@@ -48,6 +52,8 @@ export interface NodeStatus {
   anomalies: number;
   /** Anomaly events: opened since the start, open now, and held back by the cap per hour. */
   events: { readonly opened: number; readonly open: number; readonly held_back: number };
+  /** The last events of this run, newest first, each as it was told of last. */
+  last_events: readonly RecentEvent[];
   /** Each metric's last value and judgement; `alert_score` is what opens an event at present. */
   metrics: Record<string, MetricStatus>;
   diagnostics: Record<string, unknown>;

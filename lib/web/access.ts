@@ -19,8 +19,26 @@ function equals(a: string, b: string): boolean {
   return difference === 0;
 }
 
+/**
+ * DNS rebinding: a foreign name that resolves to this machine would make a page same-origin with a listener
+ * on loopback. Whether the request names this machine by one of its own names.
+ */
+function namesThisMachine(c: Context): boolean {
+  return isLoopback(hostOf(c.req.header("host") ?? "localhost"));
+}
+
+function refuseName(c: Context): Response {
+  return refuse(c, 403, "this listener answers only to the names of this machine");
+}
+
 function refuse(c: Context, status: 401 | 403 | 415, error: string): Response {
   return c.json({ error }, status);
+}
+
+/** For an app that only reads: on a listener on loopback, only those pass that mean this machine. */
+export function guardReads(listener: string): MiddlewareHandler {
+  const isLocal = isLoopback(hostOf(listener));
+  return async (c, next) => isLocal && !namesThisMachine(c) ? refuseName(c) : await next();
 }
 
 /** Lets requests that change something through only as the head of the file says. */
@@ -28,10 +46,7 @@ export function guardChanges(token: string): MiddlewareHandler {
   return async (c, next) => {
     const { method } = c.req;
     if (method === "GET" || method === "HEAD") {
-      // DNS rebinding: a foreign name that resolves to this machine would make a page same-origin.
-      if (token === "" && !isLoopback(hostOf(c.req.header("host") ?? "localhost"))) {
-        return refuse(c, 403, "this listener answers only to the names of this machine");
-      }
+      if (token === "" && !namesThisMachine(c)) return refuseName(c);
       return await next();
     }
     const type = c.req.header("content-type") ?? "";

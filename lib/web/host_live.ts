@@ -1,42 +1,19 @@
 /**
- * The host's state as server-sent events: one tick a second for all clients together, and none without
- * clients. Each tick tells what changed since the one before; a client that was too slow for one gets all
- * anew, and one that takes nothing for long is let go. So a slow client costs one full text, whatever it does.
+ * The host's state as server-sent events: each tick tells what changed since the one before, and a client
+ * that missed one gets all anew.
  */
 import type { Host, NodeSummary } from "../host/host.ts";
 import type { Watch } from "../host/activity.ts";
 import type { Clock } from "../platform/platform.ts";
 import type { StoreSize } from "../platform/store.ts";
+import { eventText, Streams } from "./streams.ts";
 
 /** Most streams at once. */
 export const CLIENTS_MAX = 100;
-const TICK_MS = 1_000;
-/** A client that takes nothing for so many ticks is gone. */
-const STUCK_TICKS_MAX = 15;
 /** Values are told this coarsely, so that what hardly moves isn't told each second. */
 const ROUND: Readonly<Record<string, number>> = { lag_ms: 100, rate: 0.1, clock_error_ms: 10 };
 
-interface Client {
-  readonly controller: ReadableStreamDefaultController<Uint8Array>;
-  readonly watch: Watch | undefined;
-  /** Whether it knows what the tick before told. */
-  isCurrent: boolean;
-  stuckTicks: number;
-}
-
 type Fields = Record<string, unknown>;
-
-const encoder = new TextEncoder();
-const HEADERS = {
-  "content-type": "text/event-stream; charset=utf-8",
-  // Neither kept nor compressed on the way: it would be held back.
-  "cache-control": "no-store, no-transform",
-  "x-accel-buffering": "no",
-};
-
-function eventText(name: string, data: string): string {
-  return `event: ${name}\ndata: ${data}\n\n`;
-}
 
 function rounded(node: NodeSummary): Fields {
   const fields: Fields = { ...node };
@@ -71,92 +48,63 @@ function changesOf(before: Fields | undefined, now: Fields): Fields | undefined 
 export class HostLive {
   #host: Host;
   #clock: Clock;
-  #clients = new Set<Client>();
-  #isTicking = false;
+  #streams: Streams<Watch | undefined>;
   #size: StoreSize = { bytes: 0, records: 0 };
   /** What the last tick told of each node. */
   #told = new Map<string, Fields>();
+  /** The events of this tick: for all, then for those that took the tick before, and for those that didn't. */
+  #texts = { host: "", changes: "", everything: "" };
 
   constructor(host: Host, clock: Clock) {
     this.#host = host;
     this.#clock = clock;
+    this.#streams = new Streams<Watch | undefined>(
+      {
+        prepare: () => this.#prepare(),
+        text: (watch, isCurrent) => this.#text(watch, isCurrent),
+        closed: (watch) => watch?.close(),
+      },
+      clock,
+      CLIENTS_MAX,
+    );
   }
 
   /** Streams that are open. */
   get clients(): number {
-    return this.#clients.size;
+    return this.#streams.clients;
   }
 
   /** A new stream, with the records of `nodeId` if given; `undefined` where there are too many. */
   open(nodeId: string | undefined): Response | undefined {
-    if (this.#clients.size >= CLIENTS_MAX) return undefined;
-    let client: Client;
-    const body = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        const watch = nodeId === undefined ? undefined : this.#host.activity.watch(nodeId);
-        client = { controller, watch, isCurrent: false, stuckTicks: 0 };
-        this.#clients.add(client);
-      },
-      cancel: () => this.#drop(client),
-    }, { highWaterMark: 1 });
-    if (!this.#isTicking) this.#tickLoop();
-    else this.#sizeThen(() => this.#tell(client!, ""));
-    return new Response(body, { headers: HEADERS });
+    return this.#streams.open(() =>
+      nodeId === undefined ? undefined : this.#host.activity.watch(nodeId)
+    );
   }
 
-  #drop(client: Client): void {
-    client.watch?.close();
-    this.#clients.delete(client);
-  }
-
-  /** Never rejects. */
-  async #tickLoop(): Promise<void> {
-    this.#isTicking = true;
-    while (this.#clients.size > 0) {
-      await this.#sizeThen(() => this.#tick());
-      await this.#clock.sleepUntil(this.#clock.monotonicMs() + TICK_MS);
-    }
-    this.#isTicking = false;
-    this.#told.clear();
-  }
-
-  async #sizeThen(work: () => void): Promise<void> {
+  async #prepare(): Promise<void> {
     try {
       this.#size = await this.#host.store.size();
     } catch {
       // The store is closed or fails; the rest is still worth telling.
     }
-    work();
-  }
-
-  #tick(): void {
     const nodes = this.#host.summaries().map(rounded);
     const changed = nodes.map((node) => changesOf(this.#told.get(String(node.node_id)), node))
       .filter((changes) => changes !== undefined);
     this.#told = new Map(nodes.map((node) => [String(node.node_id), node]));
-    const changes = eventText("nodes", JSON.stringify(changed));
-    for (const client of this.#clients) this.#tell(client, changes);
+    this.#texts = {
+      host: eventText("host", JSON.stringify(this.#hostSummary())),
+      changes: eventText("nodes", JSON.stringify(changed)),
+      everything: "",
+    };
   }
 
-  /** Tells a client of this second: `changes`, or everything where it doesn't know what they build on. */
-  #tell(client: Client, changes: string): void {
-    if (!this.#clients.has(client)) return;
-    if ((client.controller.desiredSize ?? 0) <= 0) {
-      client.isCurrent = false;
-      if (++client.stuckTicks < STUCK_TICKS_MAX) return;
-      client.controller.error(new Error("the client takes nothing"));
-      return this.#drop(client);
+  #text(watch: Watch | undefined, isCurrent: boolean): string {
+    const texts = this.#texts;
+    if (!isCurrent && texts.everything === "") {
+      texts.everything = eventText("nodes", JSON.stringify([...this.#told.values()]));
     }
-    client.stuckTicks = 0;
-    const nodes = client.isCurrent
-      ? changes
-      : eventText("nodes", JSON.stringify([...this.#told.values()]));
-    client.isCurrent = true;
-    const records = client.watch?.take() ?? [];
-    client.controller.enqueue(encoder.encode(
-      eventText("host", JSON.stringify(this.#hostSummary())) + nodes +
-        (client.watch === undefined ? "" : eventText("records", `[${records.join(",")}]`)),
-    ));
+    return texts.host + (isCurrent ? texts.changes : texts.everything) +
+      (watch === undefined ? "" : eventText("records", `[${watch.take().join(",")}]`));
   }
 
   #hostSummary(): Fields {

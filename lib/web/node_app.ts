@@ -1,24 +1,50 @@
-/** The node over HTTP: status, health and metrics. It only reads. */
+/** The node over HTTP: page, status, health and metrics. It only reads. */
 import { Hono } from "hono";
 import { NODE_METRICS as M } from "../metrics.ts";
+import type { Recent } from "../node/recent.ts";
 import type { NodeStatus } from "../node/status.ts";
+import type { Clock } from "../platform/platform.ts";
+import { guardReads } from "./access.ts";
 import { expose, METRICS_TYPE } from "./exposition.ts";
+import { nodePage } from "./pages/node_page.ts";
+import { eventText, Streams } from "./streams.ts";
+
+/** Most live pages at once: a device is looked at by few. */
+export const CLIENTS_MAX = 16;
 
 /** What the app shows. */
 export interface NodeSource {
   status(): Promise<NodeStatus>;
+  /** The last minutes of each metric. */
+  readonly recent: Recent;
   /** Why the node is not well, or `undefined`. */
   health(): string | undefined;
   /** Resident memory of the process in bytes. */
   memoryBytes(): number;
 }
 
-/** Makes the app; nothing listens. */
-export function createNodeApp(source: NodeSource): Hono {
+/** What the app needs beside the node. */
+export interface NodeAppOptions {
+  readonly clock: Clock;
+  /** The address that the app is served on. */
+  readonly listener: string;
+}
+
+/** Makes the app; nothing listens. Throws where a file of the page is missing. */
+export function createNodeApp(source: NodeSource, { clock, listener }: NodeAppOptions): Hono {
   const app = new Hono();
+  const page = nodePage();
+  const live = liveStatus(source, clock);
+  app.use(guardReads(listener));
   app.onError((error, c) => c.json({ error: error.message.split("\n")[0] }, 500));
   app.notFound((c) => c.json({ error: `there is no ${c.req.path}` }, 404));
+  app.get("/", async (c) => c.body(page.html(await source.status()), 200, page.headers));
   app.get("/status", async (c) => c.json(await source.status()));
+  app.get("/api/recent", (c) => c.json(source.recent.read(c.req.query("metric"))));
+  app.get("/api/live", (c) => {
+    const full = `${CLIENTS_MAX} pages are live already: close one`;
+    return live.open(() => undefined) ?? c.json({ error: full }, 503);
+  });
   app.get("/healthz", (c) => {
     const problem = source.health();
     return problem === undefined ? c.text("ok\n") : c.text(`${problem}\n`, 503);
@@ -28,6 +54,35 @@ export function createNodeApp(source: NodeSource): Hono {
     return c.body(text, 200, { "content-type": METRICS_TYPE });
   });
   return app;
+}
+
+/** Tells, once a second, what changed in the status, and the last seconds of the lines. */
+function liveStatus(source: NodeSource, clock: Clock): Streams<undefined> {
+  let told: Record<string, string> = {};
+  let everything = "", changes = "";
+  const prepare = async () => {
+    // The newest second is still being filled: the ones before it are told again, whole.
+    const recent = eventText("recent", JSON.stringify(source.recent.read(undefined, 3)));
+    try {
+      const now: Record<string, string> = {};
+      for (const [name, value] of Object.entries(await source.status())) {
+        now[name] = JSON.stringify(value);
+      }
+      const changed = Object.keys(now).filter((name) => now[name] !== told[name]);
+      everything = statusEvent(now, Object.keys(now)) + recent;
+      changes = statusEvent(now, changed) + recent;
+      told = now;
+    } catch {
+      everything = changes = ""; // The log can't be read: the page says that it hears nothing.
+    }
+  };
+  const text = (_: undefined, isCurrent: boolean) => isCurrent ? changes : everything;
+  return new Streams({ prepare, text, closed: () => {} }, clock, CLIENTS_MAX);
+}
+
+/** The fields of those names, already in JSON. */
+function statusEvent(fields: Readonly<Record<string, string>>, names: readonly string[]): string {
+  return eventText("status", `{${names.map((name) => `"${name}":${fields[name]}`).join(",")}}`);
 }
 
 function metricsText(status: NodeStatus, memoryBytes: number): string {

@@ -9,8 +9,10 @@ import { asset, fingerprint } from "./assets.ts";
 const MODULES = [
   "host.js",
   "host_live.js",
-  "host_dom.js",
-  "host_format.js",
+  "dom.js",
+  "facts.js",
+  "theme_button.js",
+  "format.js",
   "host_state.js",
   "host_api.js",
   "host_dialog.js",
@@ -31,11 +33,11 @@ const MODULES = [
 ];
 /** The rest: style, drawing library, what runs before the first paint. */
 const FILES = [
-  "host.css",
+  "page.css",
   "host_fleet.css",
   "host_node.css",
-  "host_icon.svg",
-  "host_theme.js",
+  "icon.svg",
+  "theme.js",
   "uplot.min.css",
   "uplot.min.js",
 ];

@@ -1,15 +1,13 @@
 /** Start of the host's page: which view, the bar at the top, theme, and what is said when the host is gone. */
 import { onTokenNeeded } from "./host_api.js";
 import { askForToken, showHelp } from "./host_dialog.js";
-import { fill, h, isTyping, setText } from "./host_dom.js";
+import { fill, h, isTyping, setText } from "./dom.js";
 import { showFaults } from "./host_faults.js";
 import { showFleet } from "./host_fleet.js";
-import { clock, HOST_CLOCK, shortStamp, titleTime } from "./host_format.js";
+import { clock, HOST_CLOCK, shortStamp, titleTime } from "./format.js";
 import { Live } from "./host_live.js";
 import { showNode } from "./host_node.js";
-
-const THEMES = ["system", "light", "dark"];
-const THEME_KEY = "holdfast-theme";
+import { setUpTheme } from "./theme_button.js";
 
 const main = document.getElementById("main");
 const facts = document.getElementById("bar-facts");
@@ -80,32 +78,7 @@ function drawLink() {
 }
 live.on("link", drawLink, new AbortController().signal);
 
-const themeButton = document.getElementById("theme-button");
-function theme() {
-  return document.documentElement.dataset.theme ?? "system";
-}
-function nextTheme() {
-  const next = THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length];
-  if (next === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = next;
-  try {
-    localStorage.setItem(THEME_KEY, next);
-  } catch {
-    // Storage is switched off: the choice holds as long as the page.
-  }
-  nameTheme();
-  document.dispatchEvent(new Event("themechange"));
-}
-function nameTheme() {
-  const text = `Theme: ${theme()}`;
-  themeButton.title = text;
-  themeButton.setAttribute("aria-label", text);
-}
-nameTheme();
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  document.dispatchEvent(new Event("themechange"));
-});
-themeButton.addEventListener("click", nextTheme);
+const nextTheme = setUpTheme();
 document.getElementById("help-button").addEventListener("click", showHelp);
 document.getElementById("faults-button").addEventListener("click", showFaults);
 document.addEventListener("keydown", (event) => {

@@ -1,6 +1,6 @@
 /** The top of the fleet: is my data safe, what is wrong, where. */
-import { fill, h, setAttr, setText, shape } from "./host_dom.js";
-import { count } from "./host_format.js";
+import { fill, h, setAttr, setText, shape } from "./dom.js";
+import { count } from "./format.js";
 import { CONCERNS } from "./host_state.js";
 
 /** Nodes named in one line; the rest is behind the line's button. */

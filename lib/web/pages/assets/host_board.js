@@ -4,8 +4,8 @@
  */
 import { ApiError, getJson, nodePath } from "./host_api.js";
 import { Chart, clearCharts, loadLibrary, readColors } from "./host_chart.js";
-import { fill, h, isTyping, setAttr, setText } from "./host_dom.js";
-import { clock, DEVICE_CLOCK, duration, stamp } from "./host_format.js";
+import { fill, h, isTyping, setAttr, setText } from "./dom.js";
+import { clock, DEVICE_CLOCK, duration, stamp } from "./format.js";
 
 const MINUTE = 60_000, HOUR = 3_600_000, DAY = 86_400_000;
 const RANGES = [

@@ -2,8 +2,8 @@
  * The chart of one metric, by uPlot: the band from lowest to highest with the mean as a line, marks where
  * records were flagged, hatching where records were lost. All charts of a board share window and cursor.
  */
-import { fill, h, setText } from "./host_dom.js";
-import { clock, count, day, measure } from "./host_format.js";
+import { fill, h, setText } from "./dom.js";
+import { clock, count, day, measure } from "./format.js";
 import { Series } from "./host_series.js";
 
 const HEIGHT_PX = 148;

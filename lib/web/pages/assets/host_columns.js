@@ -1,5 +1,5 @@
 /** The columns of the fleet's table: what a cell shows, and what it is sorted by. */
-import { h, setAttr, setShape, setText, shape, svg } from "./host_dom.js";
+import { h, setAttr, setShape, setText, shape, svg } from "./dom.js";
 import {
   ago,
   byName,
@@ -10,7 +10,7 @@ import {
   HOST_CLOCK,
   measure,
   titleTime,
-} from "./host_format.js";
+} from "./format.js";
 import { CONCERNS, STATES, walFill } from "./host_state.js";
 
 const MISSING = "–";

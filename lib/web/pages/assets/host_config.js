@@ -3,8 +3,8 @@
  * the node was started. Shows what would change before it is sent, and what became of it after.
  */
 import { change, getJson, hasToken, nodePath } from "./host_api.js";
-import { fill, h, setAttr, setText } from "./host_dom.js";
-import { plural } from "./host_format.js";
+import { fill, h, setAttr, setText } from "./dom.js";
+import { plural } from "./format.js";
 
 const CHECK_AFTER_MS = 300;
 

@@ -1,5 +1,5 @@
 /** The page's dialogs: keyboard shortcuts, and the question for a token. */
-import { fill, h } from "./host_dom.js";
+import { fill, h } from "./dom.js";
 
 /**
  * Shows a modal dialog; it is gone from the page once closed. Resolves then.

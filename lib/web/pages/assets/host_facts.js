@@ -1,5 +1,6 @@
 /** The facts of a node: the strip under its name, the details, its diagnostics. */
-import { fill, h, setAttr, setText } from "./host_dom.js";
+import { fill, h, setText } from "./dom.js";
+import { diagnosticText, factList } from "./facts.js";
 import {
   ago,
   bytes,
@@ -8,34 +9,10 @@ import {
   duration,
   exact,
   HOST_CLOCK,
-  measure,
   stamp,
   titleTime,
-} from "./host_format.js";
+} from "./format.js";
 import { walFill } from "./host_state.js";
-
-/** A list of facts whose values change and whose names don't. */
-function factList(className, label) {
-  const element = h("dl", { class: className, "aria-label": label });
-  const values = new Map();
-  return {
-    element,
-    /** @param {[string, string, {title?: string, tone?: string}?][]} items */
-    show(items) {
-      for (const [name, text, { title = "", tone } = {}] of items) {
-        let value = values.get(name);
-        if (value === undefined) {
-          value = h("dd", {});
-          values.set(name, value);
-          element.append(h("div", {}, h("dt", {}, name), value));
-        }
-        setText(value, text);
-        setAttr(value, "title", title === "" ? null : title);
-        setAttr(value, "data-tone", tone ?? null);
-      }
-    },
-  };
-}
 
 function clockText(error) {
   if (!Number.isFinite(error)) return "–";
@@ -118,13 +95,6 @@ export function createDetails() {
       ]);
     },
   };
-}
-
-function diagnosticText(value) {
-  if (value === true) return "yes";
-  if (value === false) return "no";
-  if (typeof value === "number") return measure(value);
-  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /** What the newest record says is the case on the device. */

@@ -1,8 +1,8 @@
 /** Faults on purpose, where the host was started with `--allow-faults`: a dialog that adds and clears them. */
 import { change, getJson } from "./host_api.js";
 import { showDialog } from "./host_dialog.js";
-import { fill, h } from "./host_dom.js";
-import { exact } from "./host_format.js";
+import { fill, h } from "./dom.js";
+import { exact } from "./format.js";
 
 const KINDS = [
   {

@@ -1,8 +1,8 @@
 /** The fleet: verdict, filters, table. */
 import { createAttention } from "./host_attention.js";
 import { COLUMNS } from "./host_columns.js";
-import { announce, fill, h, isTyping, setAttr, setText, shape } from "./host_dom.js";
-import { byName, bytes, count, plural } from "./host_format.js";
+import { announce, fill, h, isTyping, setAttr, setText, shape } from "./dom.js";
+import { byName, bytes, count, plural } from "./format.js";
 import { Sparks } from "./host_sparks.js";
 import { CONCERNS, fleetVerdict, STATES } from "./host_state.js";
 import { Table } from "./host_table.js";

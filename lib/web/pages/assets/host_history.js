@@ -1,6 +1,6 @@
 /** What happened to a node: events with a filter, and the ranges that were lost. */
 import { getJson, nodePath } from "./host_api.js";
-import { fill, h, setAttr, setText } from "./host_dom.js";
+import { fill, h, setAttr, setText } from "./dom.js";
 import {
   ago,
   count,
@@ -11,7 +11,7 @@ import {
   measure,
   shortStamp,
   titleTime,
-} from "./host_format.js";
+} from "./format.js";
 
 const STEPS = [100, 300, 1_000];
 const EVERY_MS = 15_000;

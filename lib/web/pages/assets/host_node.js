@@ -2,7 +2,7 @@
 import { getJson, nodePath } from "./host_api.js";
 import { Board } from "./host_board.js";
 import { createConfig } from "./host_config.js";
-import { fill, h, isTyping, setAttr, setShape, setText, shape } from "./host_dom.js";
+import { fill, h, isTyping, setAttr, setShape, setText, shape } from "./dom.js";
 import { createDetails, createDiagnostics, createStrip } from "./host_facts.js";
 import { createHistory } from "./host_history.js";
 import { RecordPanel } from "./host_record.js";

@@ -1,15 +1,7 @@
 /** The record behind a point: what the device sent, as the host stored it. */
 import { getJson, nodePath } from "./host_api.js";
-import { fill, h } from "./host_dom.js";
-import {
-  DEVICE_CLOCK,
-  duration,
-  exact,
-  HOST_CLOCK,
-  measure,
-  stamp,
-  titleTime,
-} from "./host_format.js";
+import { fill, h } from "./dom.js";
+import { DEVICE_CLOCK, duration, exact, HOST_CLOCK, measure, stamp, titleTime } from "./format.js";
 
 /** JSON with its parts marked for colours. */
 function pretty(value, indent = "") {

@@ -2,7 +2,7 @@
  * What a node's summary means: one state, a list of concerns, and for the fleet the sentence that answers
  * 'is my data safe?'. Pure: summary in, verdict out. All times by the host's clock.
  */
-import { ago, bytes, count, duration, exact, plural } from "./host_format.js";
+import { ago, bytes, count, duration, exact, plural } from "./format.js";
 
 /**
  * @typedef {"ok" | "info" | "warn" | "bad" | "off"} Tone

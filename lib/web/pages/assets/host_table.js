@@ -2,7 +2,7 @@
  * The table of all nodes. Only the rows in sight exist: row `i` is drawn by element `i` modulo their number,
  * so that scrolling rewrites a row only when it comes into sight. The page itself scrolls.
  */
-import { h, setAttr, shape } from "./host_dom.js";
+import { h, setAttr, shape } from "./dom.js";
 import { COLUMNS } from "./host_columns.js";
 
 const OVERSCAN_ROWS = 6;
