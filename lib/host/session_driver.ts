@@ -192,9 +192,11 @@ export class SessionDriver {
   async #take(decoded: Decoded): Promise<void> {
     for (const line of decoded.lines) {
       this.#perform(this.#session.receive(line, this.#host.clock.monotonicMs()), line);
-      if (this.#opening !== undefined) {
-        await this.#opening;
+      const opening = this.#opening;
+      if (opening !== undefined) {
+        // Taken before the wait: lines that came with the hello are read within it and must not wait for it.
         this.#opening = undefined;
+        await opening;
       }
       if (this.#closed) return;
       if (this.isOpen && this.#host.duplicates()) {

@@ -61,8 +61,10 @@ class Wire implements Connection {
   #closed = false;
   sent = "";
 
-  say(message: unknown): void {
-    const bytes = new TextEncoder().encode(JSON.stringify(message) + "\n");
+  /** The messages arrive in one piece. */
+  say(...messages: readonly unknown[]): void {
+    const text = messages.map((message) => JSON.stringify(message) + "\n").join("");
+    const bytes = new TextEncoder().encode(text);
     if (this.#waiting === undefined) this.#chunks.push(bytes);
     else this.#waiting(bytes);
     this.#waiting = undefined;
@@ -146,8 +148,12 @@ export class TestHost {
     return new TestHost({ clock, host, directory, accept, token: options.token ?? "" });
   }
 
-  /** A node connects; returns what speaks for it. */
-  async connect(nodeId: string, more: Record<string, unknown> = {}): Promise<Wire> {
+  /** A node connects, and says what is `behind` in the same breath; returns what speaks for it. */
+  async connect(
+    nodeId: string,
+    more: Record<string, unknown> = {},
+    behind: readonly unknown[] = [],
+  ): Promise<Wire> {
     const wire = new Wire();
     this.#accept(wire);
     wire.say({
@@ -164,7 +170,7 @@ export class TestHost {
       ts_wall_ms: this.clock.wallMs(),
       ts_mono_ms: this.clock.ms,
       ...more,
-    });
+    }, ...behind);
     await until("welcome", () => wire.sent.includes("welcome"));
     return wire;
   }
