@@ -6,7 +6,7 @@ import { Site } from "./site.ts";
 
 Deno.test("the fleet says that all is safe, follows its nodes, and names the one that fell silent", async () => {
   await using site = new Site();
-  const host = await site.host();
+  await site.host();
   const [, lost] = await Promise.all([site.node("pump-1"), site.otherNode("pump-2")]);
   const view = await site.hostPage();
   await view.shows(/2 nodes.*connected/);
@@ -22,8 +22,8 @@ Deno.test("the fleet says that all is safe, follows its nodes, and names the one
 
 Deno.test("a node's page draws its metrics, shows the record behind a point, and returns by keyboard", async () => {
   await using site = new Site();
-  const host = await site.host();
-  const node = await site.node("pump-1", "--sensor", "sim:seed=3,spike_every_s=5");
+  await site.host();
+  await site.node("pump-1", "--sensor", "sim:seed=3,spike_every_s=5");
   const view = await site.hostPage();
   await view.shows("Live");
   await view.page.keyboard.press("j");
@@ -44,7 +44,7 @@ Deno.test("a node's page draws its metrics, shows the record behind a point, and
 
 Deno.test("what is lost is named with its reason, on the fleet and on the node", async () => {
   await using site = new Site();
-  const host = await site.host();
+  await site.host();
   const fleet = await Fleet.connect(site.port, 1);
   await fleet.tell();
   await fleet.lose(0, 25, "evicted");
@@ -60,7 +60,7 @@ Deno.test("what is lost is named with its reason, on the fleet and on the node",
 
 Deno.test("a configuration is checked before it is sent, and the page says when the node has applied it", async () => {
   await using site = new Site();
-  const host = await site.host();
+  await site.host();
   const node = await site.node("pump-1");
   const view = await site.hostPage("/nodes/pump-1");
   const field = view.page.getByLabel(/^send_interval_ms/);
@@ -79,7 +79,7 @@ Deno.test("a configuration is checked before it is sent, and the page says when 
 Deno.test("a page says that the host is gone, and goes on by itself when it is back", async () => {
   await using site = new Site();
   let host = await site.host();
-  const node = await site.node("pump-1");
+  await site.node("pump-1");
   const view = await site.hostPage();
   await view.shows("Live");
   view.expectOutage();
@@ -110,7 +110,7 @@ Deno.test("fault switches are there only where the host was started with them", 
 
 Deno.test("a thousand nodes: few rows are drawn, and scrolling, sorting and filtering reach each", async () => {
   await using site = new Site();
-  const host = await site.host();
+  await site.host();
   const fleet = await Fleet.connect(site.port, 1_000);
   const view = await site.hostPage();
   await view.shows(/1,000 nodes.*connected/);
@@ -128,8 +128,8 @@ Deno.test("a thousand nodes: few rows are drawn, and scrolling, sorting and filt
 
 Deno.test("on a phone and in the dark nothing is cut off", async () => {
   await using site = new Site();
-  const host = await site.host();
-  const node = await site.node("pump-1");
+  await site.host();
+  await site.node("pump-1");
   for (const path of ["/", "/nodes/pump-1"]) {
     const view = await site.hostPage(path, { width: 360, height: 740, scheme: "dark" });
     await view.shows("Live");
