@@ -231,7 +231,9 @@ export class Host {
     if (record.anomaly.events === undefined) return;
     const events = this.#anomalies.take(node, record, clock.wallMs());
     for (const { kind } of events) {
-      if (kind === "anomaly_open") this.activity.anomalyOpened(node.node_id, clock.monotonicMs());
+      if (kind !== "anomaly_open") continue;
+      node.anomaly_events = (node.anomaly_events ?? 0) + 1;
+      this.activity.anomalyOpened(node.node_id, clock.monotonicMs());
     }
     this.#noteAll(events);
   }

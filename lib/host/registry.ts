@@ -34,6 +34,8 @@ export interface NodeInfo {
   anomalies: number;
   /** Records that tell of a jump of the device's wall clock. */
   clock_jumps?: number;
+  /** Anomaly events that opened, in all. */
+  anomaly_events?: number;
   /** Records a second over the last seconds. */
   rate: number;
   /** Times that a newer connection of the same id took over in the last minutes. */

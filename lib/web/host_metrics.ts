@@ -59,6 +59,7 @@ export async function hostMetrics(host: Host, options: HostMetricsOptions): Prom
     [M.node_records, each((node) => node.records)],
     [M.node_gap_records, each((node) => node.gap_records)],
     [M.node_anomalies, each((node) => node.anomalies)],
+    [M.node_events, each((node) => node.anomaly_events ?? 0)],
     [M.node_clock_jumps, each((node) => node.clock_jumps ?? 0)],
     [M.node_config, each((node) => node.cfg_version_desired > node.cfg_version_applied ? 1 : 0)],
     [M.node_duplicate_id, each((node) => node.duplicate_id ? 1 : 0)],

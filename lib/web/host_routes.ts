@@ -58,6 +58,7 @@ const Node = Type.Object({
   gap_records: whole,
   anomalies: whole,
   clock_jumps: some(whole),
+  anomaly_events: some(whole),
   rate: number,
   takeovers: whole,
   duplicate_id: Type.Boolean(),
