@@ -1,5 +1,6 @@
 /** `deno run -A bench/detectors.ts`: what each detector costs and how good it is, in one table. */
-import { detectorMaker, DETECTORS } from "../lib/anomaly/registry.ts";
+import { detectorMaker } from "../lib/anomaly/registry.ts";
+import { DETECTORS } from "../lib/config/detector_spec.ts";
 import { nabLike, scoreSeries } from "./quality.ts";
 import { corpus, whiteNoise } from "./series.ts";
 

@@ -8,7 +8,10 @@ const ALLOWED: Record<string, { from: string[]; why: string }> = {
   platform: { from: [], why: "the seams know nothing of what is built on them" },
   protocol: { from: [], why: "bytes in, messages out" },
   wal: { from: ["platform"], why: "a payload is bytes to the log" },
-  anomaly: { from: [], why: "numbers in, verdicts out" },
+  anomaly: {
+    from: ["config"],
+    why: "numbers in, verdicts out; which kinds there are is a setting",
+  },
   config: { from: [], why: "settings know nothing of who reads them" },
   node: {
     from: ["platform", "protocol", "wal", "anomaly", "config"],

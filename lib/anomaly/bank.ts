@@ -21,10 +21,14 @@ export interface AnomalyBlock {
   events?: AnomalyEvent[];
 }
 
-/** How a metric is judged: the spec names it, `flag` is the score from which its detector flags. */
+/**
+ * How a metric is judged: the spec names it, `flag` is the score from which its detector flags, and with
+ * `isCertain` what it flags is an anomaly whatever else is known of the metric.
+ */
 export interface ChosenDetector {
   readonly spec: string;
   readonly flag: number;
+  readonly isCertain: boolean;
   readonly make: () => Detector;
 }
 
@@ -96,10 +100,10 @@ class Judge {
   #around = new Float64Array(2 * AROUND);
   #values = 0;
 
-  constructor({ spec, flag, make }: ChosenDetector, index: number) {
+  constructor({ spec, flag, isCertain, make }: ChosenDetector, index: number) {
     this.spec = spec;
     this.baseline = new Baseline(make(), index);
-    this.evidence = new Evidence(flag);
+    this.evidence = new Evidence(flag, isCertain);
   }
 
   note(value: number, nowMs: number): void {
@@ -152,7 +156,7 @@ export class MetricBank {
     for (const name in metrics) {
       const judge = this.#judge(name);
       if (judge === undefined) continue;
-      const verdict = this.#judgeValue(name, judge, metrics[name]!, now.monoMs, samplesPerAlert);
+      const verdict = this.#judgeValue(name, judge, metrics[name]!, now, samplesPerAlert);
       if (verdict.score > block.score) block.score = verdict.score;
       if (!verdict.is_anomaly) continue;
       block.is_anomaly = true;
@@ -172,10 +176,10 @@ export class MetricBank {
   get last(): Map<string, Judgement> {
     const { sample_hz, alerts_per_day } = this.#settings;
     const last = new Map<string, Judgement>();
-    for (const [name, { last: verdict, evidence: { budget } }] of this.#judges) {
+    for (const [name, { last: verdict, evidence }] of this.#judges) {
       if (verdict === undefined) continue;
-      const threshold = budget.threshold((DAY_S * sample_hz) / alerts_per_day);
-      last.set(name, { ...verdict, alert_score: round(budget.hardened(threshold)) });
+      const alertScore = evidence.alertScore((DAY_S * sample_hz) / alerts_per_day);
+      last.set(name, { ...verdict, alert_score: round(alertScore) });
     }
     return last;
   }
@@ -243,7 +247,7 @@ export class MetricBank {
     name: string,
     judge: Judge,
     value: number,
-    nowMs: number,
+    { monoMs: nowMs, wallMs }: Instant,
     samplesPerAlert: number,
   ): Verdict {
     const { sample_hz, learn_anomalies_s } = this.#settings;
@@ -252,7 +256,8 @@ export class MetricBank {
     const joinedMs = this.#tracker.joinedMs(name);
     const lasts = joinedMs !== undefined && nowMs - joinedMs >= 1_000 * learn_anomalies_s;
     if (lasts) judge.baseline.letGo();
-    const verdict = judge.baseline.update(value, nowMs, joinedMs !== undefined && !lasts);
+    const isGuarded = joinedMs !== undefined && !lasts;
+    const verdict = judge.baseline.update(value, nowMs, wallMs, isGuarded);
     judge.last = verdict;
     judge.note(value, nowMs);
     const { evidence } = judge;

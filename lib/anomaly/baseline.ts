@@ -21,6 +21,8 @@ export class Baseline {
   #calm = 0;
   #sinceCopy = COPY_SAMPLES;
   #learned = 0;
+  /** Whether the detector learned from flagged samples of an event. */
+  #isTainted = false;
 
   /** `copyEarly` samples sooner than usual the first copy after this one is made, to spread the work. */
   constructor(detector: Detector, copyEarly = 0) {
@@ -29,26 +31,37 @@ export class Baseline {
   }
 
   /** Judges a value; `guarded`: what is flagged is not to be learned. */
-  update(value: number, nowMs: number, guarded: boolean): Verdict {
-    const verdict = this.#detector.update(value, nowMs);
+  update(value: number, nowMs: number, wallMs: number, guarded: boolean): Verdict {
+    const verdict = this.#detector.update(value, nowMs, wallMs);
     this.#sinceCopy++;
     if (verdict.is_anomaly) {
       this.#calm = 0;
-      if (!guarded) this.#learned = 0;
-      else if (++this.#learned >= LEARNED_MAX && this.#copy !== undefined) {
-        this.#detector.restore(this.#copy);
-        this.#learned = 0;
+      this.#learned++;
+      if (!guarded) return verdict;
+      this.#isTainted = true;
+      if (this.#learned >= LEARNED_MAX) this.#putBack();
+    } else if (++this.#calm >= CALM_SAMPLES) {
+      // What came back soon has taught the detector too: also that is forgotten.
+      if (this.#isTainted) this.#putBack();
+      this.#learned = 0;
+      this.#isTainted = false;
+      if (this.#sinceCopy >= COPY_SAMPLES) {
+        this.#copy = this.#detector.save();
+        this.#sinceCopy = 0;
       }
-    } else if (++this.#calm >= CALM_SAMPLES && this.#sinceCopy >= COPY_SAMPLES) {
-      this.#copy = this.#detector.save();
-      this.#sinceCopy = 0;
     }
     return verdict;
+  }
+
+  #putBack(): void {
+    if (this.#copy !== undefined) this.#detector.restore(this.#copy);
+    this.#learned = 0;
   }
 
   /** What was normal until now no longer counts: the detector goes on from what it sees. */
   letGo(): void {
     this.#copy = undefined;
+    this.#isTainted = false;
     this.#calm = 0;
     this.#sinceCopy = COPY_SAMPLES;
   }

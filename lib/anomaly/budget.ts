@@ -13,6 +13,7 @@
  *   alarms in the long run are never more than accepted, whatever the signal is, and the first ones of a
  *   metric that was quiet are never held back.
  */
+import { SCORE_MAX } from "./detector.ts";
 
 /** One score in that many is taken for the tail. */
 const TAIL_PART = 100;
@@ -49,16 +50,21 @@ export class AlertBudget {
     this.#excess = 0.105 * flag;
   }
 
+  /** The score from which the detector flags. */
+  get flag(): number {
+    return this.#flag;
+  }
+
   /** A score as this class and its callers compare it: above a few flags by its logarithm. */
   soften(score: number): number {
     const from = SOFT_FROM * this.#flag;
     return score <= from ? score : from * (1 + Math.log(score / from));
   }
 
-  /** The score that softens to `soft`, far ones cut off: for people, who see the detector's scores. */
+  /** The score that softens to `soft`, who see the detector's scores. */
   hardened(soft: number): number {
     const from = SOFT_FROM * this.#flag;
-    return soft <= from ? soft : from * Math.exp(Math.min(soft / from - 1, 16));
+    return soft <= from ? soft : Math.min(SCORE_MAX, from * Math.exp(soft / from - 1));
   }
 
   /** Takes in a (softened) score of a normal time. */
@@ -76,13 +82,15 @@ export class AlertBudget {
     this.#excess = Math.max(this.#excess, 0.01 * this.#flag);
   }
 
-  /**
-   * The (softened) score that an alarm needs where one alarm in `samples` samples is accepted; never below
-   * the detector's own flag.
-   */
-  threshold(samples: number): number {
+  /** The (softened) score that one in `samples` samples of normal times exceeds; never below the flag. */
+  tail(samples: number): number {
     const tail = this.#excess * Math.log(Math.max(1, samples / TAIL_PART));
-    return Math.max(this.#flag, (this.#level + tail) * Math.exp(this.#raised));
+    return Math.max(this.#flag, this.#level + tail);
+  }
+
+  /** The (softened) score that an alarm needs where one alarm in `samples` samples is accepted. */
+  threshold(samples: number): number {
+    return this.tail(samples) * Math.exp(this.#raised);
   }
 
   /** An alarm was raised. */

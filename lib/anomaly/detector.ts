@@ -15,10 +15,11 @@ export interface Verdict {
 /** Judges the values of one metric, in the order of time. */
 export interface Detector {
   /**
-   * Judges `value`, then learns from it. `value` is finite; what is missing is simply not given. `tMs` is
-   * its time in milliseconds; only detectors of rates and seasons look at it.
+   * Judges `value`, then learns from it. `value` is finite; what is missing is simply not given. Its time in
+   * milliseconds: `tMs` by a clock that never jumps, for rates; `wallMs` since 1970, for hours and days, the
+   * same as `tMs` unless given.
    */
-  update(value: number, tMs: number): Verdict;
+  update(value: number, tMs: number, wallMs?: number): Verdict;
   /** What was learned, as JSON of bounded size. */
   save(): unknown;
   /** Takes up what `save` gave, of the same options; false, with nothing changed, where it doesn't fit. */

@@ -15,6 +15,8 @@ const ROW_BONUS = 0.25;
 const ROW_MAX = 4;
 /** Unflagged samples in a row after which a level that a gap led to counts as known. */
 const SETTLED_SAMPLES = 50;
+/** Flagged samples in a row that are enough where a flag is certain: a single one may be a slip of the sensor. */
+const CERTAIN_SAMPLES = 3;
 /** After that many samples a metric is judged again in any case. */
 const SETTLING_SAMPLES_MAX = 1_200;
 
@@ -31,9 +33,19 @@ export class Evidence {
   /** Unflagged samples in a row, and samples since the settling began; negative: not settling. */
   #calm = 0;
   #settling = -1;
+  #isCertain: boolean;
+  #flagged = 0;
 
-  constructor(flag: number) {
+  /** `flag`: see {@linkcode AlertBudget}; `isCertain`: what is flagged needs no comparison with the past. */
+  constructor(flag: number, isCertain = false) {
     this.budget = new AlertBudget(flag);
+    this.#isCertain = isCertain;
+  }
+
+  /** The detector's score that opens an event at present. */
+  alertScore(samplesPerAlert: number): number {
+    const { budget } = this;
+    return this.#isCertain ? budget.flag : budget.hardened(budget.threshold(samplesPerAlert));
   }
 
   /** Whether the level is being learned anew and nothing is concluded. */
@@ -60,6 +72,7 @@ export class Evidence {
     inEvent: boolean,
   ): void {
     this.strength = 0;
+    if (this.#isCertain) return this.#takeCertain(verdict, nowMs);
     if (!verdict.is_anomaly) this.#row = 0;
     // A value that a sensor merely repeats is no further evidence.
     else if (value !== this.#value) this.#row = Math.min(ROW_MAX + 1, this.#row + 1);
@@ -77,8 +90,18 @@ export class Evidence {
     const score = bonus * budget.soften(verdict.score);
     const threshold = budget.threshold(samplesPerAlert);
     const strength = score / threshold;
-    if (strength < 1 && !inEvent) budget.learn(score);
-    this.strength = strength >= 1 && !verdict.is_anomaly ? STRONG : strength;
+    // What only the alarms before it hold back is as unusual as they were: it says nothing of normal times.
+    if (!inEvent && score < budget.tail(samplesPerAlert)) budget.learn(score);
+    this.#conclude(strength >= 1 && !verdict.is_anomaly ? STRONG : strength, nowMs);
+  }
+
+  #takeCertain({ is_anomaly, score }: Verdict, nowMs: number): void {
+    this.#flagged = is_anomaly ? this.#flagged + 1 : 0;
+    if (this.#flagged >= CERTAIN_SAMPLES) this.#conclude(Math.max(1, score), nowMs);
+  }
+
+  #conclude(strength: number, nowMs: number): void {
+    this.strength = strength;
     if (strength < STRONG) return;
     if (nowMs - this.#strongMs > TOGETHER_MS) this.sinceMs = nowMs;
     this.#strongMs = nowMs;

@@ -59,12 +59,12 @@ export class Seasonal implements Detector {
     this.#residual = new WeightedMoments(options.places * options.days);
   }
 
-  update(given: number, tMs: number): Verdict {
+  update(given: number, tMs: number, wallMs: number = tMs): Verdict {
     const value = bounded(given);
     const { places, warmup, threshold } = this.#options;
-    const day = Math.floor(tMs / DAY_MS);
+    const day = Math.floor(wallMs / DAY_MS);
     const isWeekend = (((day - SATURDAY) % 7) + 7) % 7 < 2;
-    const index = Math.floor((tMs - day * DAY_MS) / DAY_MS * places);
+    const index = Math.floor((wallMs - day * DAY_MS) / DAY_MS * places);
     const place = this.#places[(isWeekend ? places : 0) + Math.min(places - 1, index)];
     if (place === undefined) return noVerdict(value);
     if (place.day !== day) this.#close(place, day);

@@ -113,7 +113,7 @@ export class Surprise implements Detector {
     this.#options = options;
   }
 
-  update(given: number, tMs: number): Verdict {
+  update(given: number, tMs: number, wallMs: number = tMs): Verdict {
     const value = bounded(given);
     const place = this.#count % SHORT;
     this.#count++;
@@ -141,7 +141,7 @@ export class Surprise implements Detector {
       this.#view(2, change, change),
       this.#view(3, activity, olderActivity),
     );
-    const distance = this.#fromUsual(value, mean, tMs);
+    const distance = this.#fromUsual(value, mean, wallMs);
     if (distance !== undefined) score = Math.max(score, this.#view(4, distance, distance));
     return this.#say(score, value, mean);
   }
@@ -163,9 +163,9 @@ export class Surprise implements Detector {
   }
 
   /** Distance of the short mean from what is usual at this hour, in UTC. */
-  #fromUsual(value: number, mean: number, tMs: number): number | undefined {
+  #fromUsual(value: number, mean: number, wallMs: number): number | undefined {
     if (this.#stepMs < SEASON_STEP_MS) return undefined;
-    const hour = ((Math.floor(tMs / HOUR_MS) % HOURS) + HOURS) % HOURS;
+    const hour = ((Math.floor(wallMs / HOUR_MS) % HOURS) + HOURS) % HOURS;
     const seen = this.#seen[hour]!++;
     const level = this.#levels[hour]!;
     this.#levels[hour] = level + Math.max(1 / LEVEL_SPAN, 1 / (seen + 1)) * (value - level);

@@ -2,7 +2,8 @@
 import { Backtest, judge, type Row, RowReader, timeOf } from "../anomaly/backtest.ts";
 import { type Quality, quality, type Window, windowsOf } from "../anomaly/evaluate.ts";
 import { plotSvg } from "../anomaly/plot.ts";
-import { detectorMaker, DETECTORS } from "../anomaly/registry.ts";
+import { detectorMaker } from "../anomaly/registry.ts";
+import { DETECTORS } from "../config/detector_spec.ts";
 import { oneLine } from "../errors.ts";
 import { fail, print } from "./output.ts";
 

@@ -1,5 +1,5 @@
 /** Texts made from the settings tables: `--help`, the pages of `docs/config.md`, a sample file. */
-import { environmentName, flagName } from "./resolve.ts";
+import { flagName } from "./resolve.ts";
 import { expectation, type Setting, type SettingTable } from "./setting.ts";
 
 const HELP_WIDTH = 100;
@@ -55,7 +55,7 @@ export function helpText(table: SettingTable): string {
   for (const [group, settings] of byGroup(table)) {
     parts.push(`${group}:`);
     for (const [name, setting] of settings) {
-      const flag = setting.kind === "list" ? flagName(name).replace(/s$/, "") : flagName(name);
+      const flag = flagName(name, table);
       const many = setting.kind === "list" ? "  (may be repeated)" : "";
       parts.push(`  --${flag}${placeholder(setting)}${many}`);
       parts.push(wrap(`${setting.help} Default: ${defaultText(setting)}.`, "      "));
@@ -83,9 +83,4 @@ export function markdownTables(table: SettingTable, level: number): string {
     parts.push("");
   }
   return parts.join("\n");
-}
-
-/** Names of a setting in each source, for the head of `docs/config.md`. */
-export function namesOf(name: string): { flag: string; environment: string; file: string } {
-  return { flag: `--${flagName(name)}`, environment: environmentName(name), file: name };
 }

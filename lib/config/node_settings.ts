@@ -1,8 +1,10 @@
 /** Every setting of the node. Nothing else defines one. */
 
+import { parseDetector, parseMetricDetector } from "./detector_spec.ts";
 import { LOG_SETTINGS } from "./log_settings.ts";
-import { ruleProblem } from "./rule_spec.ts";
+import { parseRule } from "./rule_spec.ts";
 import type { SettingTable, ValuesOf } from "./setting.ts";
+import { wrongIn } from "./spec.ts";
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** `host:port`, with an IPv6 address in brackets. */
@@ -174,6 +176,7 @@ export const NODE_SETTINGS = {
     default: "zscore",
     placeholder: "KIND[:KEY=VALUE,...]",
     runtime: true,
+    check: (text) => wrongIn(() => parseDetector(text)),
     help:
       "Detector for every metric that has none of its own, for example zscore:threshold=4,window=600.",
   },
@@ -184,6 +187,7 @@ export const NODE_SETTINGS = {
     max: 256,
     placeholder: "METRIC=KIND[:KEY=VALUE,...]",
     runtime: true,
+    check: (entry) => wrongIn(() => parseMetricDetector(entry)),
     help:
       "Detectors of single metrics, for example temp_c=ewma:threshold=5; none switches one off.",
   },
@@ -226,7 +230,7 @@ export const NODE_SETTINGS = {
     max: 64,
     placeholder: "KIND:METRIC:KEY=VALUE[:...]",
     runtime: true,
-    check: ruleProblem,
+    check: (text) => wrongIn(() => parseRule(text)),
     help:
       "Rules whose names stand in the diagnostics while they are broken: range:rail_v:min=4.75V:max=5.25V, low:rail_v:below=4.8V, high:temp_c:above=80:for=5s, rate:level_m:max=0.5/s, stuck:temp_c:for=60s, missing:temp_c:for=10s, disagree:temp_a,temp_b:by=2. Options for all: for (how long it must be so), hold (how long not before it clears, 1 s), and for limits clear (how far inside, 2 %). The node's own state can be used as node.disk_free_bytes, node.backlog_part, node.missed_ticks and node.wal_writable.",
   },

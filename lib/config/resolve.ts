@@ -23,21 +23,25 @@ export interface CommandLine {
   readonly problems: SettingProblem[];
 }
 
-/** The flag of a setting, without its dashes. */
-export function flagName(name: string): string {
-  return name.replaceAll("_", "-");
-}
-
 /** The environment variable of a setting. */
 export function environmentName(name: string): string {
   return `HOLDFAST_${name.toUpperCase()}`;
 }
 
-/** The flag of a list is its singular: `--sensor` for `sensors`. */
+/** The flags of a setting, without dashes; the first is the one to tell of. */
 function flagsOf(name: string, table: SettingTable): string[] {
-  const flag = flagName(name);
-  const isList = table[name]!.kind === "list";
-  return isList && flag.endsWith("s") ? [flag.slice(0, -1), flag] : [flag];
+  const flag = name.replaceAll("_", "-");
+  const one = flag.replace(/s$/, "");
+  const isFree = !Object.hasOwn(table, name.replace(/s$/, ""));
+  return table[name]!.kind === "list" && one !== flag && isFree ? [one, flag] : [flag];
+}
+
+/**
+ * The flag of a setting, without its dashes. That of a list is its singular, unless that is a setting too:
+ * `--sensor` for `sensors`, but `--detectors`.
+ */
+export function flagName(name: string, table: SettingTable): string {
+  return flagsOf(name, table)[0]!;
 }
 
 /** Reads a command line by a table. Never throws: what is unknown or incomplete is a problem. */
@@ -132,7 +136,7 @@ export function resolveSettings<T extends SettingTable>(table: T, sources: Sourc
   const problems: SettingProblem[] = [];
   for (const [name, setting] of Object.entries(table)) {
     const [given, source] = name in sources.flags
-      ? [sources.flags[name], `--${flagName(name)}`]
+      ? [sources.flags[name], `--${flagName(name, table)}`]
       : environmentName(name) in sources.environment
       ? [sources.environment[environmentName(name)], environmentName(name)]
       : name in sources.file

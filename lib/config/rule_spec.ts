@@ -138,13 +138,3 @@ function defaultClear(low: number, high: number): number {
   const limit = low > -Infinity ? low : high;
   return Number.isFinite(limit) ? CLEAR_PART * Math.abs(limit) : 0;
 }
-
-/** What is wrong with a rule, for the setting's check. */
-export function ruleProblem(text: string): string | undefined {
-  try {
-    parseRule(text);
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}

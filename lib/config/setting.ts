@@ -30,6 +30,8 @@ export interface NumberSetting extends Common<number> {
 export interface TextSetting extends Common<string> {
   readonly kind: "text";
   readonly pattern?: RegExp;
+  /** What is wrong with it, or `undefined`. */
+  readonly check?: (text: string) => string | undefined;
   /** What the pattern wants, in words. */
   readonly expected?: string;
   /** Stands for the value in `--help`. */
@@ -75,11 +77,14 @@ export interface SettingProblem {
   readonly expected: string;
   readonly received: string;
   readonly source: string;
+  /** Says all of it, where the setting's own check found it. */
+  readonly wrong?: string;
 }
 
 /** One line: setting, where from, what is needed, what came. */
 export function problemText(problem: SettingProblem): string {
-  return `${problem.setting} (${problem.source}): expected ${problem.expected}, got ${problem.received}`;
+  const { setting, source, expected, received, wrong } = problem;
+  return `${setting} (${source}): ${wrong ?? `expected ${expected}, got ${received}`}`;
 }
 
 /** What a value must be, in words: for help, docs and errors. */
@@ -117,13 +122,14 @@ export function checkValue(
   given: unknown,
   source: string,
 ): { ok: true; value: SettingValue } | { ok: false; problem: SettingProblem } {
-  const bad = (expected = expectation(setting)) => ({
+  const bad = (wrong?: string) => ({
     ok: false as const,
     problem: {
       setting: name,
-      expected,
+      expected: expectation(setting),
       received: setting.secret ? "a value that is not shown" : show(given),
       source,
+      ...(wrong === undefined ? {} : { wrong }),
     },
   });
   switch (setting.kind) {
@@ -138,7 +144,8 @@ export function checkValue(
     case "text": {
       if (typeof given !== "string") return bad();
       if (setting.pattern !== undefined && !setting.pattern.test(given)) return bad();
-      return { ok: true, value: given };
+      const wrong = setting.check?.(given);
+      return wrong === undefined ? { ok: true, value: given } : bad(wrong);
     }
     case "choice":
       return typeof given === "string" && setting.choices.includes(given)

@@ -49,3 +49,13 @@ export function parseSpec(text: string): Spec {
   }
   return { kind, options };
 }
+
+/** What a reader of texts throws, as one line; `undefined` where it reads. */
+export function wrongIn(read: () => unknown): string | undefined {
+  try {
+    read();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

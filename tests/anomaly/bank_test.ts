@@ -228,3 +228,62 @@ Deno.test("MetricBank keeps what an unchanged detector has learned over a new ch
   const block = bank.observe({ a: 100, b: 100 }, { monoMs: 50, wallMs: 50 });
   assert.deepEqual(Object.keys(block.metrics), ["a"]);
 });
+
+Deno.test("a detector that derives its threshold itself opens events as any other does", () => {
+  for (const detector of ["surprise", "ewma:threshold=0"]) {
+    const bench = new Bench({}, chooseDetectors({ detector, detectors: [] }));
+    const noise = gaussian(5);
+    bench.run(600, () => ({ a: 20 + noise() }));
+    const before = bench.opened();
+    bench.run(20, () => ({ a: 60 + noise() }));
+    assert.ok(bench.opened() > before, detector);
+    assert.ok(Number.isFinite(bench.bank.last.get("a")!.alert_score), detector);
+  }
+});
+
+Deno.test("limits open an event within a few samples of a lasting excess, each time, and none for a slip", () => {
+  const choice = chooseDetectors({ detector: "limits:low=10,high=30", detectors: [] });
+  const bench = new Bench({}, choice);
+  const noise = gaussian(6);
+  const inside = () => ({ a: 20 + noise() });
+  bench.run(600, inside).run(0.1, () => ({ a: 30.5 })).run(60, inside);
+  assert.equal(bench.opened(), 0, "a single value is no event");
+  for (let times = 1; times <= 8; times++) {
+    const fromMs = bench.nowMs;
+    bench.run(2, () => ({ a: 30.5 }));
+    assert.equal(bench.opened(), times);
+    assert.ok(bench.told.at(-1)!.atMs - fromMs <= 500);
+    bench.run(600, inside);
+  }
+  assert.equal(bench.bank.last.get("a")!.alert_score, 1);
+});
+
+Deno.test("what strikes each few seconds stays an anomaly: it doesn't teach the detector that it is normal", () => {
+  const bench = new Bench({ alerts_per_day: 1 });
+  const noise = gaussian(7);
+  bench.run(900, () => ({ a: 20 + noise() }));
+  for (let times = 1; times <= 10; times++) {
+    bench.run(38.5, () => ({ a: 20 + noise() })).run(1.5, () => ({ a: -20 + noise() }));
+    assert.equal(bench.opened(), times);
+  }
+  bench.run(30, () => ({ a: 20 + noise() }));
+  const { mean, std, alert_score } = bench.bank.last.get("a")!;
+  assert.ok(Math.abs(mean - 20) < 1 && std < 1.5, `${mean} ${std}`);
+  assert.ok(alert_score < 1e6);
+});
+
+Deno.test("seasons follow the wall clock of the device, not the time since the start", () => {
+  const choice = chooseDetectors({ detector: "seasonal:warmup=2", detectors: [] });
+  const bank = new MetricBank(choice, { ...SETTINGS, sample_hz: 1 / 60 }, "run-1");
+  const noise = gaussian(8);
+  const at = (wallMs: number) =>
+    20 + 10 * Math.sin((2 * Math.PI * wallMs) / 86_400_000) + noise() / 10;
+  let found = 0;
+  // Two lives of the node, the second at another time of day.
+  for (let minute = 0; minute < 14 * 1_440; minute++) {
+    const wallMs = WALL_MS + minute * 60_000;
+    const monoMs = minute * 60_000 + (minute > 7 * 1_440 ? 7 * 3_600_000 : 0);
+    if (bank.observe({ a: at(wallMs) }, { monoMs, wallMs }).is_anomaly) found++;
+  }
+  assert.equal(found, 0);
+});

@@ -1,7 +1,8 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { whiteNoise } from "../../bench/series.ts";
-import { detectorMaker, DETECTORS } from "../../lib/anomaly/registry.ts";
+import { detectorMaker } from "../../lib/anomaly/registry.ts";
+import { DETECTORS } from "../../lib/config/detector_spec.ts";
 
 const KINDS = Object.keys(DETECTORS);
 const STEP_MS = 100;

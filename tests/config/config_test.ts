@@ -8,7 +8,7 @@ import {
   parseSettingsFile,
   resolveSettings,
 } from "../../lib/config/resolve.ts";
-import { checkRuntimeConfig } from "../../lib/config/runtime.ts";
+import { checkRuntimeConfig, problemsText } from "../../lib/config/runtime.ts";
 import { parseSpec } from "../../lib/config/spec.ts";
 import { problemText } from "../../lib/config/setting.ts";
 
@@ -69,7 +69,7 @@ for (const [name, table] of [["node", NODE_SETTINGS], ["host", HOST_SETTINGS]] a
   Deno.test(`--help of the ${name} names every setting`, () => {
     const help = helpText(table);
     for (const setting of Object.keys(table)) {
-      assert.ok(help.includes(`--${flagName(setting).replace(/s$/, "")}`), setting);
+      assert.match(help, new RegExp(`--${flagName(setting, table)}\\b`));
     }
   });
 }
@@ -90,4 +90,37 @@ Deno.test("spec strings: quotes keep commas, colons and spaces together", () => 
   for (const bad of ["", "Sim", "sim:x", "sim:a=1,a=2", "sim:a='x", "sim:a='x'y"]) {
     assert.throws(() => parseSpec(bad), SyntaxError);
   }
+});
+
+Deno.test("rules and detectors are read before they are sent: what is wrong is said once, with the setting's name", () => {
+  const wrong = (config: Record<string, unknown>) => {
+    const checked = checkRuntimeConfig(config);
+    assert.ok(!checked.ok);
+    return problemsText(checked.problems);
+  };
+  assert.equal(wrong({ rules: ["low:rail_v"] }), 'rules (config): rule "low:rail_v": needs below=');
+  assert.match(
+    wrong({ detector: "zscor" }),
+    /^detector \(config\): unknown detector "zscor", known/,
+  );
+  assert.match(
+    wrong({ detectors: ["temp_c=ewma:span=0"] }),
+    /^detectors \(config\): .*span must be/,
+  );
+  assert.match(wrong({ detectors: ["zscore:threshold=4"] }), /must be METRIC=DETECTOR/);
+  for (const detector of ["none", "surprise", "zscore:threshold=4"]) {
+    assert.ok(checkRuntimeConfig({ detector, detectors: [`temp_c=${detector}`] }).ok);
+  }
+});
+
+Deno.test("a list's flag is its singular, unless a setting has that name", () => {
+  const { flags, problems } = parseCommandLine(NODE_SETTINGS, [
+    ...["--detector", "ewma", "--detectors", "temp_c=rate", "--sensor", "sim"],
+  ]);
+  assert.deepEqual(problems, []);
+  assert.deepEqual({ ...flags }, {
+    detector: "ewma",
+    detectors: ["temp_c=rate"],
+    sensors: ["sim"],
+  });
 });
