@@ -27,7 +27,7 @@ const ALLOWED: Record<string, { from: string[]; why: string }> = {
     why: "part of the executables",
   },
   demo: { from: ["platform", "wal"], why: "drives the executables from outside" },
-  build: { from: ["config", "node"], why: "makes pages and executables" },
+  build: { from: ["config", "node", "web"], why: "makes pages and executables" },
 };
 
 /** Folders that are the edge: they may touch the real world. */

@@ -3,6 +3,11 @@ import { markdownTables } from "../config/document.ts";
 import { HOST_SETTINGS } from "../config/host_settings.ts";
 import { NODE_SETTINGS } from "../config/node_settings.ts";
 import { SENSORS } from "../node/sensors/registry.ts";
+import { ROUTES } from "../web/host_routes.ts";
+import { routesMarkdown } from "../web/reference.ts";
+
+const ROUTES_BEGIN = "<!-- routes: made by deno task docs -->";
+const ROUTES_END = "<!-- /routes -->";
 
 /** The text of `docs/config.md`. */
 export function configPage(): string {
@@ -14,7 +19,7 @@ export function configPage(): string {
 
 Made from \`lib/config/\` by \`deno task docs\`. Every setting can be given as a flag (\`sample_hz\` as \`--sample-hz 5\`), in the
 environment (\`HOLDFAST_SAMPLE_HZ=5\`) and in a TOML file named by \`--config\` (\`sample_hz = 5\`). Flags win over the
-environment, that over the file, that over the default. A list's flag is its singular and may be repeated
+environment, that over the file, that over the default. A list's flag is its singular, but for \`--detectors\`, and may be repeated
 (\`--sensor sim --sensor linux\`); in the environment its entries are parted by semicolons. All that is wrong is reported at
 once, one line each, and the exit status is 2.
 
@@ -35,6 +40,23 @@ ${sensors.join("\n")}
 ${markdownTables(HOST_SETTINGS, 3)}`.trimEnd() + "\n";
 }
 
+/** `docs/http-api.md` with its list of routes made anew. Throws where the marks of the list are missing. */
+export function apiPage(page: string): string {
+  const [begin, end] = [page.indexOf(ROUTES_BEGIN), page.indexOf(ROUTES_END)];
+  if (begin < 0 || end < begin) {
+    throw new Error("docs/http-api.md has lost the marks of its routes");
+  }
+  const list = routesMarkdown(Object.values(ROUTES));
+  return `${page.slice(0, begin + ROUTES_BEGIN.length)}\n\n${list}\n${page.slice(end)}`;
+}
+
+/** Address of a page in `docs/`. */
+export function docsUrl(name: string): URL {
+  return new URL(`../../docs/${name}`, import.meta.url);
+}
+
 if (import.meta.main) {
-  await Deno.writeTextFile(new URL("../../docs/config.md", import.meta.url), configPage());
+  await Deno.writeTextFile(docsUrl("config.md"), configPage());
+  const api = await Deno.readTextFile(docsUrl("http-api.md"));
+  await Deno.writeTextFile(docsUrl("http-api.md"), apiPage(api));
 }

@@ -141,11 +141,7 @@ function configHandlers({ host }: ApiParts): Pick<
     async check_config(c) {
       const checked = checkRuntimeConfig(await jsonObject(c));
       if (checked.ok) return c.json({ ok: true });
-      const problems = checked.problems.map(({ setting, expected, received }) => ({
-        setting,
-        expected,
-        received,
-      }));
+      const problems = checked.problems.map(({ source: _, ...problem }) => problem);
       return c.json({ ok: false, problems });
     },
     put_node_config: (c, { id }) => put(c, id),

@@ -357,7 +357,9 @@ export const ROUTES = {
     body: settings,
     answer: Type.Object({
       ok: Type.Boolean(),
-      problems: some(Type.Array(Type.Object({ setting: text, expected: text, received: text }))),
+      problems: some(Type.Array(
+        Type.Object({ setting: text, expected: text, received: text, wrong: some(text) }),
+      )),
     }),
   },
   put_node_config: {

@@ -154,9 +154,9 @@ export function createConfig({ nodeId, live }, signal) {
     try {
       const verdict = await post(config);
       if (run !== checkRun || verdict === undefined) return true;
-      const problems = (verdict.problems ?? []).map(({ setting, expected, received }) => ({
+      const problems = (verdict.problems ?? []).map(({ setting, expected, received, wrong }) => ({
         setting,
-        text: `expected ${expected}, got ${received}`,
+        text: wrong ?? `expected ${expected}, got ${received}`,
       }));
       showProblems(problems);
       return verdict.ok;
