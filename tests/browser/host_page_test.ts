@@ -91,6 +91,16 @@ Deno.test("a page says that the host is gone, and goes on by itself when it is b
   await view.close();
 });
 
+Deno.test("the page of a name that no node has says so, and shows nothing else", async () => {
+  await using site = new Site();
+  await site.host();
+  const view = await site.hostPage("/nodes/pump-nord");
+  view.expectOutage();
+  await view.shows("No node of this name is known to the host.");
+  await view.page.getByRole("heading", { name: "Diagnostics" }).waitFor({ state: "hidden" });
+  await view.close();
+});
+
 Deno.test("fault switches are there only where the host was started with them", async () => {
   await using site = new Site();
   let host = await site.host();

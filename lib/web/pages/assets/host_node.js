@@ -40,15 +40,26 @@ export function showNode(main, { live, open }, nodeId, signal) {
     onGaps: (gaps) => board.setGaps(gaps),
   }, signal);
   const config = createConfig({ nodeId, live }, signal);
+  const parts = [
+    strip.element,
+    h("div", { class: "node-main" }, board.element, record.element),
+    h(
+      "div",
+      { class: "node-lower" },
+      h("div", { class: "column" }, history.eventsBox),
+      h("div", { class: "column" }, history.gapsBox, diagnostics.element, details.element),
+      h("div", { class: "column" }, config.element),
+    ),
+  ];
   let newest = -Infinity;
 
   function draw() {
     const entry = live.entries.get(nodeId);
+    const isUnknown = entry === undefined && live.host !== undefined;
+    for (const part of parts) part.hidden = isUnknown;
+    if (isUnknown) setText(verdict, "No node of this name is known to the host.");
     if (entry === undefined) {
       badge.hidden = true;
-      if (live.host !== undefined && live.entries.size > 0) {
-        setText(verdict, "No node of this name is known to the host.");
-      }
       return;
     }
     const { word: text, tone, shape: name, help } = STATES[entry.state];
@@ -73,19 +84,7 @@ export function showNode(main, { live, open }, nodeId, signal) {
     }
   }
 
-  fill(
-    main,
-    head,
-    strip.element,
-    h("div", { class: "node-main" }, board.element, record.element),
-    h(
-      "div",
-      { class: "node-lower" },
-      h("div", { class: "column" }, history.eventsBox),
-      h("div", { class: "column" }, history.gapsBox, diagnostics.element, details.element),
-      h("div", { class: "column" }, config.element),
-    ),
-  );
+  fill(main, head, ...parts);
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || document.querySelector("dialog[open]") !== null) return;
