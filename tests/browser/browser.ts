@@ -20,6 +20,8 @@ export interface View {
   readonly width?: number;
   readonly height?: number;
   readonly scheme?: "light" | "dark";
+  /** Requests may fail from the start. */
+  readonly mayFail?: boolean;
 }
 
 /** A page that notes what it must not do. */
@@ -45,14 +47,13 @@ export class Watched {
     });
   }
 
-  static async open(
-    url: string,
-    { width = 1280, height = 800, scheme = "light" }: View = {},
-  ): Promise<Watched> {
+  static async open(url: string, view: View = {}): Promise<Watched> {
+    const { width = 1280, height = 800, scheme = "light", mayFail = false } = view;
     running ??= chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
     const browser = await running;
     const page = await browser.newPage({ viewport: { width, height }, colorScheme: scheme });
     const watched = new Watched(page);
+    watched.#mayFail = mayFail;
     await page.goto(url);
     return watched;
   }
