@@ -110,7 +110,7 @@ const STRIKES: Record<Fault, Strike> = {
     setConfig(world, seed % 2 === 0 ? device.id : "*", config);
   },
   bad_config: (world, { seed }, device) => {
-    const config = [{ sample_hz: -1 }, { nonsense: 1 }, { detector: "nosuch" }][seed % 3]!;
+    const config = [{ sample_hz: -1 }, { nonsense: 1 }, { sensors: ["nosuch"] }][seed % 3]!;
     setConfig(world, seed % 2 === 0 ? device.id : "*", config);
   },
 };
