@@ -2,19 +2,7 @@
  * Rules over the values of a tick: each says for how long a number has been where it should not be. Constant
  * time and memory a rule. Pure.
  */
-
-/** What a rule looks at; `config/rule_spec.ts` makes them from texts and says what the fields mean. */
-export interface RuleLimits {
-  readonly kind: "range" | "low" | "high" | "rate" | "disagree" | "stuck" | "missing";
-  readonly label: string;
-  readonly metrics: readonly string[];
-  readonly low: number;
-  readonly high: number;
-  readonly clear: number;
-  readonly forMs: number;
-  readonly holdMs: number;
-  readonly by: number;
-}
+import type { Rule } from "../config/rule_spec.ts";
 
 /** The value of a metric at this tick; `undefined` where there is none. */
 export type Lookup = (metric: string) => number | undefined;
@@ -24,7 +12,7 @@ const RATE_OVER_MS = 1_000;
 
 /** One rule and what it remembers. */
 export class RuleState {
-  readonly rule: RuleLimits;
+  readonly rule: Rule;
   active = false;
   /** Since when it is the case, or not any more. */
   #badMs: number | undefined;
@@ -33,7 +21,7 @@ export class RuleState {
   #value = NaN;
   #valueMs: number | undefined;
 
-  constructor(rule: RuleLimits) {
+  constructor(rule: Rule) {
     this.rule = rule;
   }
 

@@ -51,3 +51,15 @@ export function asset(name: string): Asset | undefined {
   cache.set(name, found);
   return found;
 }
+
+/** The text of an asset that must be there. Throws where it is missing. */
+export function assetText(name: string): string {
+  const found = asset(name);
+  if (found === undefined) throw new Error(`the page's file ${name} is missing`);
+  return found.body;
+}
+
+/** A page's skeleton with the signs that both pages use. Throws where a file is missing. */
+export function skeleton(name: string): string {
+  return assetText(name).replace("<!-- sprite -->", () => assetText("sprite.svg"));
+}

@@ -3,7 +3,7 @@
  * served under a name that changes with their contents, so that a browser asks for each only once.
  */
 import type { Context, Hono } from "hono";
-import { asset, fingerprint } from "./assets.ts";
+import { asset, assetText, fingerprint, skeleton } from "./assets.ts";
 
 /** Modules of the page, in the order of need; the shell asks for all of them at once. */
 const MODULES = [
@@ -64,14 +64,11 @@ interface Shell {
 }
 
 function buildShell(): Shell {
-  const bodies = [SHELL, ...MODULES, ...FILES].map((name) => {
-    const found = asset(name);
-    if (found === undefined) throw new Error(`the page's file ${name} is missing`);
-    return found.body;
-  });
+  const shell = skeleton(SHELL);
+  const bodies = [shell, ...[...MODULES, ...FILES].map(assetText)];
   const version = fingerprint(bodies.join("\0"));
   const preloads = MODULES.map((name) => `<link rel="modulepreload" href="/assets/${name}">`);
-  const html = bodies[0]!.replace("<!-- modules -->", preloads.join("\n    "))
+  const html = shell.replace("<!-- modules -->", preloads.join("\n    "))
     .replaceAll('="/assets/', `="/assets/${version}/`);
   return { html, version, etag: `"${fingerprint(html)}"` };
 }

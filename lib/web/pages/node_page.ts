@@ -4,7 +4,7 @@
  */
 import type { NodeStatus } from "../../node/status.ts";
 import { sha256Base64 } from "../../platform/digest.ts";
-import { asset } from "./assets.ts";
+import { assetText, skeleton } from "./assets.ts";
 
 const STYLES = ["page.css", "node.css"];
 /** Runs before the first paint. */
@@ -27,15 +27,9 @@ export interface NodePage {
   html(status: NodeStatus): string;
 }
 
-function text(name: string): string {
-  const found = asset(name);
-  if (found === undefined) throw new Error(`the page's file ${name} is missing`);
-  return found.body;
-}
-
 /** A module without its imports from the others and without the word `export`, to stand beside them. */
 function joined(name: string): string {
-  return text(name).replaceAll(/^import [^;]*? from "\.\/[\w.]+";$/gm, "").replaceAll(
+  return assetText(name).replaceAll(/^import [^;]*? from "\.\/[\w.]+";$/gm, "").replaceAll(
     /^export /gm,
     "",
   );
@@ -48,10 +42,10 @@ function inlineJson(value: unknown): string {
 
 /** Builds the page. Throws where a file of it is missing. */
 export function nodePage(): NodePage {
-  const style = STYLES.map(text).join("\n");
-  const early = text(EARLY_SCRIPT);
+  const style = STYLES.map(assetText).join("\n");
+  const early = assetText(EARLY_SCRIPT);
   const script = MODULES.map(joined).join("\n");
-  const [before, after] = text("node.html")
+  const [before, after] = skeleton("node.html")
     .replace("<!-- style -->", () => `<style>${style}</style>`)
     .replace("<!-- theme -->", () => `<script>${early}</script>`)
     .replace("<!-- script -->", () => `<script type="module">${script}</script>`)
