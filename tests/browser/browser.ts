@@ -1,6 +1,6 @@
 /** Debian's Chromium for the tests of the pages, and what every page must keep to. */
 import { strict as assert } from "node:assert";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Page } from "npm:playwright-core@1.60.0";
 
 const FLAGS = [
   "--headless",
