@@ -66,7 +66,7 @@ export const NODE_METRICS = {
   events: counter("agent_anomaly_events", "Anomaly events opened."),
   events_open: gauge("agent_open_anomaly_events", "Anomaly events that are open."),
   events_held: counter("agent_held_back_anomaly_events", "Anomaly events beyond the cap per hour."),
-  rules: gauge("agent_active_rules", "Rules of the settings that are broken at present."),
+  rules: gauge("agent_rule_active", "1 while a rule of the settings is broken, by rule."),
   backlog: gauge("agent_backlog_records", "Records not acknowledged yet."),
   oldest: gauge("agent_oldest_unacked_seconds", "Age of the oldest record not acknowledged."),
   gap_records: gauge("agent_gap_records", "Records lost for good and not acknowledged yet."),

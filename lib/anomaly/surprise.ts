@@ -51,56 +51,44 @@ const THRESHOLD_AT_288 = 0.4;
 const TAIL = 0.09;
 const STEP_UNKNOWN_MS = 100;
 
-/** Lowest and highest of one view so far, as a state of four numbers. */
-class Range {
-  #low = 0;
-  #high = 0;
-  #mean = 0;
-  #count = 0;
+/** What a view keeps of its range, at its place in the state: lowest, highest, mean, count. */
+const LOW = 0, HIGH = 1, MEAN = 2, COUNT = 3;
+const RANGE = 4;
 
-  /** How far `value` lies outside, in widths. */
-  score(value: number, warmup: number): number {
-    if (this.#count < 2) return 0;
-    const width = Math.max(this.#high - this.#low, floorAt(this.#mean));
-    const outside = Math.max(value - this.#high, this.#low - value, 0);
-    return Math.min(SCORE_MAX, outside / width) * Math.min(1, this.#count / warmup);
-  }
+/** How far `value` lies outside of the range at `at`, in widths. */
+function scoreIn(state: Float64Array, at: number, value: number, warmup: number): number {
+  const low = state[at + LOW]!, high = state[at + HIGH]!, count = state[at + COUNT]!;
+  if (count < 2) return 0;
+  const width = Math.max(high - low, floorAt(state[at + MEAN]!));
+  const outside = Math.max(value - high, low - value, 0);
+  return Math.min(SCORE_MAX, outside / width) * Math.min(1, count / warmup);
+}
 
-  learn(value: number, creep: number): void {
-    if (this.#count++ === 0) this.#low = this.#high = this.#mean = value;
-    this.#high = value > this.#high ? value : this.#high - creep * (this.#high - this.#mean);
-    this.#low = value < this.#low ? value : this.#low + creep * (this.#mean - this.#low);
-    this.#mean += Math.max(1 / MEAN_SPAN, 1 / this.#count) * (value - this.#mean);
-  }
-
-  save(): number[] {
-    return [this.#low, this.#high, this.#mean, this.#count];
-  }
-
-  restore([low, high, mean, count]: number[]): void {
-    this.#low = low!;
-    this.#high = high!;
-    this.#mean = mean!;
-    this.#count = count!;
-  }
+function learnIn(state: Float64Array, at: number, value: number, creep: number): void {
+  const count = ++state[at + COUNT]!;
+  if (count === 1) state[at + LOW] = state[at + HIGH] = state[at + MEAN] = value;
+  const low = state[at + LOW]!, high = state[at + HIGH]!, mean = state[at + MEAN]!;
+  state[at + HIGH] = value > high ? value : high - creep * (high - mean);
+  state[at + LOW] = value < low ? value : low + creep * (mean - low);
+  state[at + MEAN] = mean + Math.max(1 / MEAN_SPAN, 1 / count) * (value - mean);
 }
 
 /** Of what is saved: more would say nothing more. */
 const DIGITS = 8;
 const VIEWS = 5;
-const NUMBERS = 4 * VIEWS + 3 * SHORT + 2 * HOURS + 7;
+/** Places in the state: the ranges; the last values, and what the short mean was at each; sizes of changes. */
+const VALUES = RANGE * VIEWS;
+const MEANS = VALUES + SHORT;
+const ACTIVITIES = MEANS + SHORT;
+const STATE = ACTIVITIES + SHORT;
+const NUMBERS = STATE + 2 * HOURS + 7;
 
 /** See the head of the file. */
 export class Surprise implements Detector {
   #options: SurpriseOptions;
-  #ranges = Array.from({ length: VIEWS }, () => new Range());
-  /** The last values, and what the short mean was at each. */
-  #values = new Float64Array(SHORT);
-  #means = new Float64Array(SHORT);
-  /** The size of changes, noted once in a few values. */
-  #activities = new Float64Array(SHORT);
-  #levels = new Float64Array(HOURS);
-  #seen = new Float64Array(HOURS);
+  #state = new Float64Array(STATE);
+  /** Usual level of each hour, then how often it was seen; only where values come so slowly that it counts. */
+  #hours: Float64Array | undefined;
   #count = 0;
   #last = 0;
   #lastMs = 0;
@@ -118,10 +106,11 @@ export class Surprise implements Detector {
     const place = this.#count % SHORT;
     this.#count++;
     this.#noteTime(tMs);
-    this.#values[place] = value;
+    const state = this.#state;
+    state[VALUES + place] = value;
     const known = Math.min(this.#count, SHORT);
     let sum = 0;
-    for (let i = 0; i < known; i++) sum += this.#values[i]!;
+    for (let i = 0; i < known; i++) sum += state[VALUES + i]!;
     const mean = sum / known;
     const change = this.#count > 1 ? value - this.#last : 0;
     this.#last = value;
@@ -130,11 +119,11 @@ export class Surprise implements Detector {
       (Math.abs(change) - this.#activity);
     const activity = Math.log(this.#activity + 1e-3 * this.#size + 1e-9);
     // These ranges learn what is behind the present window, or they would grow along with what they judge.
-    const olderMean = this.#count > SHORT ? this.#means[place]! : mean;
-    this.#means[place] = mean;
-    const slot = Math.floor(this.#count / ACTIVITY_LAG) % SHORT;
-    const olderActivity = this.#count > SHORT * ACTIVITY_LAG ? this.#activities[slot]! : activity;
-    if (this.#count % ACTIVITY_LAG === ACTIVITY_LAG - 1) this.#activities[slot] = activity;
+    const olderMean = this.#count > SHORT ? state[MEANS + place]! : mean;
+    state[MEANS + place] = mean;
+    const slot = ACTIVITIES + Math.floor(this.#count / ACTIVITY_LAG) % SHORT;
+    const olderActivity = this.#count > SHORT * ACTIVITY_LAG ? state[slot]! : activity;
+    if (this.#count % ACTIVITY_LAG === ACTIVITY_LAG - 1) state[slot] = activity;
     let score = Math.max(
       this.#view(0, value, value),
       this.#view(1, mean, olderMean),
@@ -156,9 +145,9 @@ export class Surprise implements Detector {
   }
 
   #view(index: number, value: number, learned: number): number {
-    const range = this.#ranges[index]!;
-    const score = range.score(value, this.#options.warmup);
-    range.learn(learned, this.#options.creep);
+    const { warmup, creep } = this.#options;
+    const score = scoreIn(this.#state, RANGE * index, value, warmup);
+    learnIn(this.#state, RANGE * index, learned, creep);
     return score;
   }
 
@@ -166,9 +155,10 @@ export class Surprise implements Detector {
   #fromUsual(value: number, mean: number, wallMs: number): number | undefined {
     if (this.#stepMs < SEASON_STEP_MS) return undefined;
     const hour = ((Math.floor(wallMs / HOUR_MS) % HOURS) + HOURS) % HOURS;
-    const seen = this.#seen[hour]!++;
-    const level = this.#levels[hour]!;
-    this.#levels[hour] = level + Math.max(1 / LEVEL_SPAN, 1 / (seen + 1)) * (value - level);
+    const hours = this.#hours ??= new Float64Array(2 * HOURS);
+    const seen = hours[HOURS + hour]!++;
+    const level = hours[hour]!;
+    hours[hour] = level + Math.max(1 / LEVEL_SPAN, 1 / (seen + 1)) * (value - level);
     return seen < LEVEL_MIN ? undefined : mean - level;
   }
 
@@ -189,8 +179,8 @@ export class Surprise implements Detector {
 
   save(): unknown {
     return [
-      ...this.#ranges.flatMap((range) => range.save()),
-      ...[...this.#values, ...this.#means, ...this.#activities, ...this.#levels, ...this.#seen],
+      ...this.#state,
+      ...this.#hours ?? new Float64Array(2 * HOURS),
       ...[this.#count, this.#last, this.#stepMs, this.#activity, this.#size, this.#quiet],
     ].map((number) => Number(number.toPrecision(DIGITS))).concat(this.#lastMs);
   }
@@ -198,17 +188,11 @@ export class Surprise implements Detector {
   restore(state: unknown): boolean {
     const numbers = numbersIn(state, NUMBERS);
     if (numbers === undefined) return false;
-    let at = 0;
-    const take = (count: number) => numbers.slice(at, at += count);
-    for (const range of this.#ranges) range.restore(take(4));
-    this.#values.set(take(SHORT));
-    this.#means.set(take(SHORT));
-    this.#activities.set(take(SHORT));
-    this.#levels.set(take(HOURS));
-    this.#seen.set(take(HOURS));
-    [this.#count, this.#last, this.#stepMs] = take(3) as [number, number, number];
-    [this.#activity, this.#size, this.#quiet] = take(3) as [number, number, number];
-    this.#lastMs = numbers[at]!;
+    const hours = numbers.slice(STATE, STATE + 2 * HOURS);
+    this.#state.set(numbers.slice(0, STATE));
+    this.#hours = hours.some((number) => number !== 0) ? new Float64Array(hours) : undefined;
+    [this.#count, this.#last, this.#stepMs, this.#activity, this.#size, this.#quiet, this.#lastMs] =
+      numbers.slice(STATE + 2 * HOURS) as [number, number, number, number, number, number, number];
     return true;
   }
 }

@@ -105,7 +105,10 @@ function metricsText(status: NodeStatus, memoryBytes: number): string {
     [M.events, one(status.events.opened)],
     [M.events_open, one(status.events.open)],
     [M.events_held, one(status.events.held_back)],
-    [M.rules, one(status.rules.filter(({ active }) => active).length)],
+    [
+      M.rules,
+      status.rules.map(({ rule, active }) => ({ value: active ? 1 : 0, labels: { rule } })),
+    ],
     [M.backlog, one(status.backlog)],
     [M.oldest, one(status.oldest_unacked_ms / 1_000)],
     [M.gap_records, one(status.gaps.reduce((n, gap) => n + gap.to_seq - gap.from_seq + 1, 0))],
