@@ -80,6 +80,8 @@ const TICK_MS = 1_000;
 const SAVE_TICKS = 10;
 const RETRY_AFTER_MS = 1_000;
 const EVENTS_WAITING_MAX = 10_000;
+/** Fewer records than that were just on their way when a session ended: sending them again is no replay. */
+const REPLAY_RECORDS_MIN = 20;
 const log = getLogger(["holdfast", "host"]);
 
 /** See the head of the file. */
@@ -343,11 +345,10 @@ export class Host {
       node.next_seq = Math.max(node.next_seq, ledger.maxSeq + 1);
       node.backlog = Math.max(0, node.next_seq - 1 - ledger.highAcked);
       node.last_seen_wall_ms = this.#o.clock.wallMs();
-      const replaying = ledger.highAcked < driver.replayUntil - 1;
-      if (node.replaying && !replaying) {
+      if (node.replaying && ledger.highAcked >= driver.replayUntil - 1) {
+        node.replaying = false;
         this.event("replayed", node.node_id, { high_acked: ledger.highAcked });
       }
-      node.replaying = replaying;
       driver.ack();
     }
   }
@@ -399,7 +400,7 @@ export class Host {
     const now = clock.wallMs();
     const node = this.registry.connected(hello, peer, encoding, ledger.highAcked, now);
     this.#byLedger.set(ledger, driver);
-    node.replaying = node.backlog > 0;
+    node.replaying = node.backlog >= REPLAY_RECORDS_MIN;
     const hidden = this.configs.noteVersion(node_id, hello.cfg_version);
     if (hidden !== undefined) {
       this.event("config_ahead", node_id, { cfg_version: hello.cfg_version });

@@ -16,3 +16,24 @@ Deno.test("a node that doesn't wait for the welcome is heard: what follows its h
   assert.equal(test.host.registry.nodes[0]!.records, 4);
   await test.stop();
 });
+
+Deno.test("a replay is told of where there was one, not where a few records were on their way", async () => {
+  const test = await TestHost.start();
+  for (const [nodeId, backlog] of [["few", 3], ["many", 40]] as const) {
+    const records = Array.from({ length: backlog }, (_, i) => test.record(nodeId, i + 1));
+    const wire = await test.connect(nodeId, { next_seq: backlog + 1 }, records);
+    await until("all is stored", async () => {
+      await test.clock.advance(100);
+      return wire.sent.includes(`"high_acked":${backlog}`);
+    });
+  }
+  await until("events are stored", async () => {
+    await test.clock.advance(1_000);
+    const events = await test.host.store.events({ limit: 10 });
+    return events.some(({ kind }) => kind === "replayed");
+  });
+  const events = await test.host.store.events({ kind: "replayed", limit: 10 });
+  assert.deepEqual(events.map(({ node_id }) => node_id), ["many"]);
+  assert.ok(test.host.registry.nodes.every(({ replaying }) => !replaying));
+  await test.stop();
+});
