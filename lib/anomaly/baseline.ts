@@ -43,8 +43,8 @@ export class Baseline {
     } else if (++this.#calm >= CALM_SAMPLES) {
       // What came back soon has taught the detector too: also that is forgotten.
       if (this.#isTainted) this.#putBack();
-      this.#learned = 0;
       this.#isTainted = false;
+      this.#learned = 0;
       if (this.#sinceCopy >= COPY_SAMPLES) {
         this.#copy = this.#detector.save();
         this.#sinceCopy = 0;

@@ -61,7 +61,7 @@ export class AlertBudget {
     return score <= from ? score : from * (1 + Math.log(score / from));
   }
 
-  /** The score that softens to `soft`, who see the detector's scores. */
+  /** The score that softens to `soft`: for people, who see the detector's scores. */
   hardened(soft: number): number {
     const from = SOFT_FROM * this.#flag;
     return soft <= from ? soft : Math.min(SCORE_MAX, from * Math.exp(soft / from - 1));
@@ -88,9 +88,14 @@ export class AlertBudget {
     return Math.max(this.#flag, this.#level + tail);
   }
 
+  /** `score` with the bar that alarms have raised: from {@linkcode tail}, the one that an alarm needs. */
+  raised(score: number): number {
+    return this.#raised === 0 ? score : score * Math.exp(this.#raised);
+  }
+
   /** The (softened) score that an alarm needs where one alarm in `samples` samples is accepted. */
   threshold(samples: number): number {
-    return this.tail(samples) * Math.exp(this.#raised);
+    return this.raised(this.tail(samples));
   }
 
   /** An alarm was raised. */

@@ -88,10 +88,10 @@ export class Evidence {
     const { budget } = this;
     const bonus = 1 + ROW_BONUS * Math.max(0, this.#row - 1);
     const score = bonus * budget.soften(verdict.score);
-    const threshold = budget.threshold(samplesPerAlert);
-    const strength = score / threshold;
+    const tail = budget.tail(samplesPerAlert);
+    const strength = score / budget.raised(tail);
     // What only the alarms before it hold back is as unusual as they were: it says nothing of normal times.
-    if (!inEvent && score < budget.tail(samplesPerAlert)) budget.learn(score);
+    if (!inEvent && score < tail) budget.learn(score);
     this.#conclude(strength >= 1 && !verdict.is_anomaly ? STRONG : strength, nowMs);
   }
 

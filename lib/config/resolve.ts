@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { parse as parseToml } from "smol-toml";
+import { oneLine } from "../errors.ts";
 import {
   checkValue,
   type SettingProblem,
@@ -112,7 +113,7 @@ export function parseSettingsFile(
   try {
     return { values: parseToml(text), problems: [] };
   } catch (error) {
-    const received = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+    const received = oneLine(error);
     const problem = { setting: path, expected: "a TOML file", received, source: "file" };
     return { values: {}, problems: [problem] };
   }

@@ -9,6 +9,7 @@
 import { getLogger } from "@logtape/logtape";
 import { crc32 } from "node:zlib";
 import { isSamePace, type MetricBank, type SavedMetric } from "../anomaly/bank.ts";
+import { oneLine } from "../errors.ts";
 import type { Instant, SavedEvent } from "../anomaly/events.ts";
 import { type Clock, type Disk, DiskError } from "../platform/platform.ts";
 import { Wakeup } from "./wakeup.ts";
@@ -230,8 +231,4 @@ function isSavedEvent(value: unknown): value is SavedEvent {
     Array.isArray(joined_ms) && joined_ms.every((ms) => Number.isFinite(ms)) &&
     typeof peak?.metric === "string" && Number.isFinite(peak.value) &&
     Number.isFinite(peak.score) && Number.isFinite(strength);
-}
-
-function oneLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 }

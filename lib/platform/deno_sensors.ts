@@ -1,4 +1,5 @@
 /** What sensors use of the real machine. */
+import { oneLine } from "../errors.ts";
 import { denoClock } from "./deno_clock.ts";
 import { seededRandom } from "./seeded_random.ts";
 import type { Clock, Random } from "./platform.ts";
@@ -83,6 +84,5 @@ async function readAtMost(child: Deno.ChildProcess): Promise<string> {
 }
 
 function reasonOf(error: unknown): string {
-  const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
-  return message.replace(/: \w+ '.*'$/, "");
+  return oneLine(error).replace(/: \w+ '.*'$/, "");
 }

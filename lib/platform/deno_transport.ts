@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
 import tls from "node:tls";
+import { oneLine } from "../errors.ts";
 import { addressText, parseAddress } from "./address.ts";
 import type { Connection, Listener, Transport } from "./platform.ts";
 
@@ -214,5 +215,5 @@ const REASONS: Record<string, string> = {
 };
 
 function reasonOf(error: Error & { code?: string }): string {
-  return REASONS[error.code ?? ""] ?? error.message.split("\n")[0]!;
+  return REASONS[error.code ?? ""] ?? oneLine(error);
 }

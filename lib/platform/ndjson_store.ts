@@ -24,6 +24,7 @@ import type {
   StoreSize,
   StoreState,
 } from "./store.ts";
+import { isByTime } from "./store.ts";
 
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 const NAME = /^records-(\d{8})\.ndjson$/;
@@ -164,11 +165,9 @@ class NdjsonStore implements Store {
   }
 
   async records(query: RecordQuery): Promise<StoredRow[]> {
-    const isByTime = query.from_wall_ms !== undefined || query.to_wall_ms !== undefined ||
-      query.cursor !== undefined;
     const newest = this.#newestEpoch(query.node_id);
-    const wanted = isByTime || newest === undefined ? query : { epoch: newest, ...query };
-    const order = orderOf(query, isByTime);
+    const wanted = isByTime(query) || newest === undefined ? query : { epoch: newest, ...query };
+    const order = orderOf(query);
     const found: StoredRow[] = [];
     for await (const row of this.#rows(query.node_id)) {
       if (!matches(row, wanted, order)) continue;
@@ -343,9 +342,9 @@ class NdjsonStore implements Store {
 
 type Order = (a: StoredRow, b: StoredRow) => number;
 
-function orderOf({ newest_first }: RecordQuery, isByTime: boolean): Order {
-  const sign = newest_first ? -1 : 1;
-  if (!isByTime) return (a, b) => sign * (a.seq - b.seq);
+function orderOf(query: RecordQuery): Order {
+  const sign = query.newest_first ? -1 : 1;
+  if (!isByTime(query)) return (a, b) => sign * (a.seq - b.seq);
   return (a, b) =>
     sign * ((bucketOf(a.ts_wall_ms) ?? 0) - (bucketOf(b.ts_wall_ms) ?? 0) ||
       (a.epoch < b.epoch ? -1 : a.epoch > b.epoch ? 1 : a.seq - b.seq));

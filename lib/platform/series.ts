@@ -17,14 +17,35 @@ export function bucketOf(wallMs: number): number | undefined {
   return Math.floor(wallMs / ROLLUP_MS.fine) * ROLLUP_MS.fine;
 }
 
+/** Values that were summed up. */
+export interface Sum {
+  /** Samples; a downsampled record counts for all that it stands for. */
+  n: number;
+  sum: number;
+  min: number;
+  max: number;
+  /** Records in which the metric was flagged. */
+  anomalies: number;
+}
+
 /** What one record says of one of its metrics. */
-export interface MetricSample {
+export interface MetricSample extends Readonly<Sum> {
   readonly metric: string;
-  readonly n: number;
-  readonly sum: number;
-  readonly min: number;
-  readonly max: number;
-  readonly isFlagged: boolean;
+}
+
+/** Adds `one` to the sum of that key. */
+export function addTo<K>(sums: Map<K, Sum>, key: K, one: Readonly<Sum>): void {
+  const { n, sum, min, max, anomalies } = one;
+  const known = sums.get(key);
+  if (known === undefined) {
+    sums.set(key, { n, sum, min, max, anomalies });
+    return;
+  }
+  known.n += n;
+  known.sum += sum;
+  known.min = Math.min(known.min, min);
+  known.max = Math.max(known.max, max);
+  known.anomalies += anomalies;
 }
 
 /** What a record needs for {@linkcode samplesOf}. */
@@ -57,7 +78,7 @@ export function samplesOf(payload: string): MetricSample[] {
     sum: value * n,
     min: agg?.min?.[metric] ?? value,
     max: agg?.max?.[metric] ?? value,
-    isFlagged: anomaly?.metrics?.[metric] !== undefined,
+    anomalies: anomaly?.metrics?.[metric] === undefined ? 0 : 1,
   }));
 }
 
@@ -91,11 +112,32 @@ export function planSeries(query: SeriesQuery, rawAllowed: boolean): SeriesPlan 
   return { level, step_ms, from_ms: Math.floor(from_wall_ms / step_ms) * step_ms };
 }
 
+/** The answer to a query from the sums of its columns, ascending by the start of each. */
+export function seriesColumns(
+  { from_ms, step_ms }: SeriesPlan,
+  toMs: number,
+  sums: readonly (readonly [t: number, sum: Readonly<Sum>])[],
+  complete: boolean,
+): SeriesColumns {
+  return {
+    from_ms,
+    to_ms: toMs,
+    step_ms,
+    t: sums.map(([t]) => t),
+    min: sums.map(([, { min }]) => min),
+    mean: sums.map(([, { sum, n }]) => sum / n),
+    max: sums.map(([, { max }]) => max),
+    n: sums.map(([, { n }]) => n),
+    anomalies: sums.map(([, { anomalies }]) => anomalies),
+    complete,
+  };
+}
+
 /** Sums samples up into columns. */
 export class Columns {
   #plan: SeriesPlan;
   #toMs: number;
-  #columns = new Map<number, { n: number; sum: number; min: number; max: number; hits: number }>();
+  #sums = new Map<number, Sum>();
 
   constructor(plan: SeriesPlan, toMs: number) {
     this.#plan = plan;
@@ -103,37 +145,15 @@ export class Columns {
   }
 
   /** Adds what was sampled at `wallMs`. */
-  add(wallMs: number, { n, sum, min, max, isFlagged }: Omit<MetricSample, "metric">): void {
+  add(wallMs: number, sample: Readonly<Sum>): void {
     const { from_ms, step_ms } = this.#plan;
-    const t = from_ms + Math.floor((wallMs - from_ms) / step_ms) * step_ms;
-    const column = this.#columns.get(t);
-    if (column === undefined) {
-      this.#columns.set(t, { n, sum, min, max, hits: isFlagged ? 1 : 0 });
-      return;
-    }
-    column.n += n;
-    column.sum += sum;
-    column.min = Math.min(column.min, min);
-    column.max = Math.max(column.max, max);
-    if (isFlagged) column.hits++;
+    addTo(this.#sums, from_ms + Math.floor((wallMs - from_ms) / step_ms) * step_ms, sample);
   }
 
-  /** The answer, ascending. */
+  /** The answer. */
   result(complete: boolean): SeriesColumns {
-    const { from_ms, step_ms } = this.#plan;
-    const all = [...this.#columns].sort(([a], [b]) => a - b);
-    return {
-      from_ms,
-      to_ms: this.#toMs,
-      step_ms,
-      t: all.map(([t]) => t),
-      min: all.map(([, { min }]) => min),
-      mean: all.map(([, { sum, n }]) => sum / n),
-      max: all.map(([, { max }]) => max),
-      n: all.map(([, { n }]) => n),
-      anomalies: all.map(([, { hits }]) => hits),
-      complete,
-    };
+    const sums = [...this.#sums].sort(([a], [b]) => a - b);
+    return seriesColumns(this.#plan, this.#toMs, sums, complete);
   }
 }
 

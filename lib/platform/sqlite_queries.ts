@@ -1,17 +1,25 @@
 /** What is asked of the database, as functions of it. Callers have rolled up before a query by time. */
-import { addRows, Columns, planSeries, ROLLUP_MS, type SeriesPlan } from "./series.ts";
+import {
+  addRows,
+  Columns,
+  planSeries,
+  ROLLUP_MS,
+  seriesColumns,
+  type SeriesPlan,
+} from "./series.ts";
 import type { Database } from "./sqlite_db.ts";
-import type {
-  HistoryQuery,
-  RecordQuery,
-  SeriesColumns,
-  SeriesQuery,
-  StoredEvent,
-  StoredGap,
-  StoredMetric,
-  StoredRow,
-  StoreSize,
-  StoreState,
+import {
+  type HistoryQuery,
+  isByTime,
+  type RecordQuery,
+  type SeriesColumns,
+  type SeriesQuery,
+  type StoredEvent,
+  type StoredGap,
+  type StoredMetric,
+  type StoredRow,
+  type StoreSize,
+  type StoreState,
 } from "./store.ts";
 
 /** Records of a window that are read one by one for a chart; more are taken from the rollups. */
@@ -57,9 +65,7 @@ export function readSize(db: Database): StoreSize {
 
 /** See {@linkcode RecordQuery}. */
 export function readRecords(db: Database, query: RecordQuery): StoredRow[] {
-  const isByTime = query.from_wall_ms !== undefined || query.to_wall_ms !== undefined ||
-    query.cursor !== undefined;
-  return isByTime ? recordsByTime(db, query) : recordsByNumber(db, query);
+  return isByTime(query) ? recordsByTime(db, query) : recordsByNumber(db, query);
 }
 
 function recordsByNumber(db: Database, query: RecordQuery): StoredRow[] {
@@ -164,9 +170,10 @@ export function readSeries(db: Database, query: SeriesQuery, complete: boolean):
 function rolledUp(
   db: Database,
   query: SeriesQuery,
-  { level, step_ms, from_ms }: SeriesPlan,
+  plan: SeriesPlan,
   complete: boolean,
 ): SeriesColumns {
+  const { level, step_ms, from_ms } = plan;
   const series = db.sql("SELECT id FROM series WHERE node_id = ? AND metric = ?")
     .get(query.node_id, query.metric);
   const rows = series === undefined ? [] : db.sql(
@@ -179,18 +186,16 @@ function rolledUp(
     from_ms,
     query.to_wall_ms,
   );
-  return {
-    from_ms,
-    to_ms: query.to_wall_ms,
-    step_ms,
-    t: rows.map(({ t }) => Number(t)),
-    min: rows.map(({ min }) => Number(min)),
-    mean: rows.map(({ sum, n }) => Number(sum) / Number(n)),
-    max: rows.map(({ max }) => Number(max)),
-    n: rows.map(({ n }) => Number(n)),
-    anomalies: rows.map(({ anomalies }) => Number(anomalies)),
-    complete,
-  };
+  const sums = rows.map(({ t, n, sum, min, max, anomalies }) =>
+    [Number(t), {
+      n: Number(n),
+      sum: Number(sum),
+      min: Number(min),
+      max: Number(max),
+      anomalies: Number(anomalies),
+    }] as const
+  );
+  return seriesColumns(plan, query.to_wall_ms, sums, complete);
 }
 
 /** The metrics of a node by name. */

@@ -3,19 +3,11 @@
  * them. What was read since the last flush is kept in memory; a flush writes it together with how far the
  * records were read, so that each record counts once, whatever ends in between.
  */
-import { bucketOf, METRICS_MAX, ROLLUP_MS, samplesOf } from "./series.ts";
+import { addTo, bucketOf, METRICS_MAX, ROLLUP_MS, samplesOf, type Sum } from "./series.ts";
 import type { Database } from "./sqlite_db.ts";
 
 /** Sums in memory before they are written. */
 const SUMS_MAX = 20_000;
-
-interface Sum {
-  n: number;
-  sum: number;
-  min: number;
-  max: number;
-  anomalies: number;
-}
 
 interface Span {
   readonly nodeId: string;
@@ -184,12 +176,11 @@ export class RollUp {
       if (isAnomaly) span.anomalies++;
     }
     const coarse = Math.floor(wallMs / ROLLUP_MS.coarse) * ROLLUP_MS.coarse;
-    for (const { metric, n, sum, min, max, isFlagged } of samplesOf(payload)) {
-      const series = this.#seriesId(nodeId, metric);
+    for (const sample of samplesOf(payload)) {
+      const series = this.#seriesId(nodeId, sample.metric);
       if (series === undefined) continue;
-      const one = { n, sum, min, max, anomalies: isFlagged ? 1 : 0 };
-      add(this.#sums.fine, `${series} ${bucket}`, one);
-      add(this.#sums.coarse, `${series} ${coarse}`, one);
+      addTo(this.#sums.fine, `${series} ${bucket}`, sample);
+      addTo(this.#sums.coarse, `${series} ${coarse}`, sample);
     }
   }
 
@@ -235,17 +226,4 @@ export class RollUp {
   #writeMark(rowid: number): void {
     this.#db.sql("UPDATE host SET value = ? WHERE key = 'rolled_up'").run(String(rowid));
   }
-}
-
-function add(sums: Map<string, Sum>, key: string, one: Sum): void {
-  const sum = sums.get(key);
-  if (sum === undefined) {
-    sums.set(key, { ...one });
-    return;
-  }
-  sum.n += one.n;
-  sum.sum += one.sum;
-  sum.min = Math.min(sum.min, one.min);
-  sum.max = Math.max(sum.max, one.max);
-  sum.anomalies += one.anomalies;
 }

@@ -17,6 +17,7 @@ import type {
   StoreSize,
   StoreState,
 } from "./store.ts";
+import { isByTime } from "./store.ts";
 
 /** Name of the database in the host's data directory. */
 export const DATABASE_NAME = "holdfast.db";
@@ -136,7 +137,7 @@ class SqliteStore implements Store {
     return this.#calls.call("addEvents", [events]);
   }
   async records(query: RecordQuery): Promise<StoredRow[]> {
-    if (query.from_wall_ms !== undefined || query.to_wall_ms !== undefined) await this.#rollUp();
+    if (isByTime(query)) await this.#rollUp();
     return await this.#calls.call("records", [query]);
   }
   gaps(query: HistoryQuery): Promise<StoredGap[]> {

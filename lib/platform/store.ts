@@ -120,6 +120,12 @@ export interface RecordQuery {
   readonly limit: number;
 }
 
+/** Whether a query is one by time; see {@linkcode RecordQuery}. */
+export function isByTime(query: RecordQuery): boolean {
+  return query.from_wall_ms !== undefined || query.to_wall_ms !== undefined ||
+    query.cursor !== undefined;
+}
+
 /** Which gaps or events to give back, the newest first. Times by the host's clock. */
 export interface HistoryQuery {
   /** All nodes unless given. */

@@ -1,6 +1,7 @@
 /** The host over HTTP: pages, status, metrics and API, as a function from request to response. */
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { oneLine } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { guardChanges } from "./access.ts";
 import { addApi, UnknownNode } from "./host_api.ts";
@@ -26,7 +27,7 @@ export function createHostApp(host: Host, options: HostAppOptions): Hono {
   }));
   app.onError((error, c) => {
     const status = error instanceof BadRequest ? 400 : error instanceof UnknownNode ? 404 : 500;
-    return c.json({ error: error.message.split("\n")[0] }, status);
+    return c.json({ error: oneLine(error) }, status);
   });
   app.notFound((c) => c.json({ error: `there is no ${c.req.path}` }, 404));
   addApi(app, { host, clock: options.clock, metricsText: () => hostMetrics(host, options) });

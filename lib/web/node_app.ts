@@ -1,5 +1,6 @@
 /** The node over HTTP: page, status, health and metrics. It only reads. */
 import { Hono } from "hono";
+import { oneLine } from "../errors.ts";
 import { NODE_METRICS as M } from "../metrics.ts";
 import type { Recent } from "../node/recent.ts";
 import type { NodeStatus } from "../node/status.ts";
@@ -36,7 +37,7 @@ export function createNodeApp(source: NodeSource, { clock, listener }: NodeAppOp
   const page = nodePage();
   const live = liveStatus(source, clock);
   app.use(guardReads(listener));
-  app.onError((error, c) => c.json({ error: error.message.split("\n")[0] }, 500));
+  app.onError((error, c) => c.json({ error: oneLine(error) }, 500));
   app.notFound((c) => c.json({ error: `there is no ${c.req.path}` }, 404));
   app.get("/", async (c) => c.body(page.html(await source.status()), 200, page.headers));
   app.get("/status", async (c) => c.json(await source.status()));

@@ -1,4 +1,5 @@
 /** What a sensor is to the sampler: values that are there at once. Nothing here waits at a tick. */
+import { oneLine } from "../../errors.ts";
 import type { Clock, Random } from "../../platform/platform.ts";
 
 /** What a sensor has at a tick. */
@@ -77,7 +78,7 @@ export abstract class PolledSensor implements Sensor {
         this.#problem = undefined;
         this.#readAtMs = clock.monotonicMs();
       } catch (error) {
-        this.#problem = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+        this.#problem = oneLine(error);
       }
       next = Math.max(next + this.#everyMs, clock.monotonicMs());
       await clock.sleepUntil(next, signal);

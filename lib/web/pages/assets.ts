@@ -63,3 +63,20 @@ export function assetText(name: string): string {
 export function skeleton(name: string): string {
   return assetText(name).replace("<!-- sprite -->", () => assetText("sprite.svg"));
 }
+
+/**
+ * The headers of a page: nothing from elsewhere, no script and style but those that the sources allow, in
+ * nobody's frame.
+ */
+export function pageHeaders(
+  { script, style, img }: { script: string; style: string; img: string },
+): Record<string, string> {
+  return {
+    "content-security-policy": `default-src 'none'; script-src ${script}; style-src ${style}; ` +
+      `connect-src 'self'; img-src ${img}; base-uri 'none'; form-action 'none'; ` +
+      "frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+  };
+}

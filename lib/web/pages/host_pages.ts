@@ -3,7 +3,7 @@
  * served under a name that changes with their contents, so that a browser asks for each only once.
  */
 import type { Context, Hono } from "hono";
-import { asset, assetText, fingerprint, skeleton } from "./assets.ts";
+import { asset, assetText, fingerprint, pageHeaders, skeleton } from "./assets.ts";
 
 /** Modules of the page, in the order of need; the shell asks for all of them at once. */
 const MODULES = [
@@ -43,15 +43,12 @@ const FILES = [
 ];
 const SHELL = "host.html";
 
-/** What every answer of the pages carries: nothing from elsewhere, nothing inline, in nobody's frame. */
-export const PAGE_HEADERS: Readonly<Record<string, string>> = {
-  "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; " +
-    "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; " +
-    "frame-ancestors 'none'",
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "cross-origin-opener-policy": "same-origin",
-};
+/** What every answer of the pages carries. */
+export const PAGE_HEADERS: Readonly<Record<string, string>> = pageHeaders({
+  script: "'self'",
+  style: "'self'",
+  img: "'self' data:",
+});
 
 const FOREVER = "public, max-age=31536000, immutable";
 const ASK_AGAIN = "no-cache";

@@ -4,7 +4,7 @@
  */
 import type { NodeStatus } from "../../node/status.ts";
 import { sha256Base64 } from "../../platform/digest.ts";
-import { assetText, skeleton } from "./assets.ts";
+import { assetText, pageHeaders, skeleton } from "./assets.ts";
 
 const STYLES = ["page.css", "node.css"];
 /** Runs before the first paint. */
@@ -53,17 +53,13 @@ export function nodePage(): NodePage {
   const hash = (code: string) => `'sha256-${sha256Base64(code)}'`;
   return {
     headers: {
+      ...pageHeaders({
+        script: `${hash(early)} ${hash(script)}`,
+        style: hash(style),
+        img: "data:",
+      }),
       "content-type": "text/html; charset=utf-8",
       "cache-control": "no-store",
-      "content-security-policy":
-        `default-src 'none'; script-src ${hash(early)} ${hash(script)}; style-src ${
-          hash(style)
-        }; ` +
-        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; " +
-        "frame-ancestors 'none'",
-      "x-content-type-options": "nosniff",
-      "referrer-policy": "no-referrer",
-      "cross-origin-opener-policy": "same-origin",
     },
     html: (status) =>
       `${before}<script type="application/json" id="status">${inlineJson(status)}</script>${after}`,
