@@ -1,6 +1,7 @@
 /** Debian's Chromium for the tests of the pages, and what every page must keep to. */
 import { strict as assert } from "node:assert";
 import { type Browser, chromium, type Page } from "npm:playwright-core@1.60.0";
+import { eventually } from "../eventually.ts";
 
 const FLAGS = [
   "--headless",
@@ -69,12 +70,8 @@ export class Watched {
   }
 
   /** Waits until it holds; the policy of the pages forbids what Playwright would wait with. */
-  async until(what: string, holds: () => Promise<boolean>): Promise<void> {
-    const deadline = performance.now() + 20_000;
-    while (!await holds()) {
-      if (performance.now() > deadline) throw new Error(`${what}: not within 20 s`);
-      await this.page.waitForTimeout(50);
-    }
+  until(what: string, holds: () => Promise<boolean>): Promise<void> {
+    return eventually(what, holds, 20_000);
   }
 
   /** Nothing was thrown, refused by the policy, asked for elsewhere, or wider than the screen. */

@@ -1,25 +1,15 @@
 /** Many nodes in one process: real connections to a real host, values made up. */
+import { hello, telemetry } from "../messages.ts";
 
 const METRICS: Readonly<Record<string, number>> = { temp_c: 41, rail_v: 5.02, flow_lpm: 120 };
 
-const EPOCH = "9f2c4e11a0b3d5c7";
+function now(): { ts_wall_ms: number; ts_mono_ms: number } {
+  return { ts_wall_ms: Date.now(), ts_mono_ms: performance.now() };
+}
 
-async function talk(address: Deno.NetAddr, nodeId: string): Promise<Deno.Conn> {
-  const connection = await Deno.connect({ hostname: address.hostname, port: address.port });
-  await say(connection, {
-    type: "hello",
-    proto: [1],
-    node_id: nodeId,
-    epoch: EPOCH,
-    boot_id: "fleet",
-    version: "0.1.0",
-    first_seq: 1,
-    next_seq: 1,
-    cfg_version: 0,
-    encodings: ["ndjson"],
-    ts_wall_ms: Date.now(),
-    ts_mono_ms: performance.now(),
-  });
+async function talk(port: number, nodeId: string): Promise<Deno.Conn> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await say(connection, hello(nodeId, now(), { version: "0.1.0" }));
   return connection;
 }
 
@@ -41,7 +31,7 @@ export class Fleet {
     const fleet = new Fleet();
     for (let i = 1; i <= count; i++) {
       const id = `pump-${String(i).padStart(4, "0")}`;
-      const connection = await talk({ transport: "tcp", hostname: "127.0.0.1", port }, id);
+      const connection = await talk(port, id);
       fleet.ids.push(id);
       fleet.#connections.push(connection);
       fleet.#drain(connection);
@@ -90,20 +80,7 @@ export class Fleet {
         [name, base],
       ) => [name, Number((base * (1 + wave / 50)).toFixed(3))]),
     );
-    return {
-      type: "telemetry",
-      node_id: nodeId,
-      epoch: EPOCH,
-      seq,
-      ts_wall_ms: Date.now(),
-      ts_mono_ms: performance.now(),
-      boot_id: "fleet",
-      metrics,
-      anomaly: { is_anomaly: false, score: 0.5, metrics: {} },
-      diagnostics: {},
-      degraded: false,
-      cfg_version: 0,
-    };
+    return telemetry(nodeId, seq, now(), metrics);
   }
 
   /** What the host says is not needed, but must be taken. */

@@ -5,6 +5,7 @@
 import { strict as assert } from "node:assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { prove } from "../../lib/demo/proof.ts";
+import { eventually } from "../eventually.ts";
 
 /** A host's and a node's directories and addresses, kept over restarts. */
 class Site {
@@ -38,14 +39,6 @@ class Site {
 
 function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  while (!await holds()) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within 30 s`);
-    await wait(50);
-  }
 }
 
 Deno.test("20 rounds of kill -9 on either side under faults lose nothing and store nothing twice", async () => {

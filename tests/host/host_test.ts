@@ -6,8 +6,7 @@ import { Ledger } from "../../lib/host/ledger.ts";
 import { Session } from "../../lib/host/session.ts";
 import { openSqliteStore } from "../../lib/platform/sqlite_store.ts";
 import type { RecordRow } from "../../lib/platform/store.ts";
-
-const EPOCH = "9f2c4e11a0b3d5c7";
+import { EPOCH, hello } from "../messages.ts";
 
 function row(seq: number): RecordRow {
   return {
@@ -91,20 +90,7 @@ Deno.test("parseFault() reads durations and probabilities, and refuses what it d
   }
 });
 
-const HELLO = {
-  type: "hello",
-  proto: [1],
-  node_id: "pump-7",
-  epoch: EPOCH,
-  boot_id: "b",
-  version: "1",
-  first_seq: 1,
-  next_seq: 1,
-  cfg_version: 0,
-  encodings: ["ndjson"],
-  ts_wall_ms: 0,
-  ts_mono_ms: 0,
-};
+const HELLO = hello("pump-7", { ts_wall_ms: 0, ts_mono_ms: 0 });
 
 const REFUSALS: [name: string, identity: string | undefined, lines: unknown[], code: string][] = [
   ["anything before the hello", undefined, [{

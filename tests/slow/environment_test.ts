@@ -2,6 +2,7 @@
 import { strict as assert } from "node:assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { prove } from "../../lib/demo/proof.ts";
+import { eventually } from "../eventually.ts";
 
 const isRoot = Deno.uid() === 0;
 
@@ -12,14 +13,6 @@ function run(program: string, ...args: string[]): { ok: boolean; text: string } 
     return { ok: success, text: decoder.decode(stdout) + decoder.decode(stderr) };
   } catch (error) {
     return { ok: false, text: String(error) };
-  }
-}
-
-async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  while (!await holds()) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within 30 s`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 

@@ -2,7 +2,8 @@
 import { strict as assert } from "node:assert";
 import Value from "typebox/value";
 import { type Route, ROUTES } from "../../lib/web/host_routes.ts";
-import { EPOCH, START, TestHost } from "./test_host.ts";
+import { EPOCH } from "../messages.ts";
+import { START, TestHost } from "./test_host.ts";
 
 Deno.test("the OpenAPI document and the host's routes are the same", async () => {
   const test = await TestHost.start({ allowFaults: true });

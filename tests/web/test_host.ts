@@ -6,8 +6,9 @@ import type { Clock, Connection, Listener } from "../../lib/platform/platform.ts
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { openSqliteStore } from "../../lib/platform/sqlite_store.ts";
 import { createHostApp } from "../../lib/web/host_app.ts";
+import { eventually } from "../eventually.ts";
+import { hello, telemetry } from "../messages.ts";
 
-export const EPOCH = "9f2c4e11a0b3d5c7";
 export const START = 1_700_000_000_000;
 
 /** Moves only by hand. */
@@ -45,12 +46,8 @@ export function settle(): Promise<void> {
 }
 
 /** Waits in real time, for what a thread does. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!await holds()) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within 10 s`);
-    await settle();
-  }
+export function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  return eventually(what, holds, 10_000, 1);
 }
 
 /** A node's end of a connection: what it says is told by the test. */
@@ -156,42 +153,19 @@ export class TestHost {
   ): Promise<Wire> {
     const wire = new Wire();
     this.#accept(wire);
-    wire.say({
-      type: "hello",
-      proto: [1],
-      node_id: nodeId,
-      epoch: EPOCH,
-      boot_id: "b",
-      version: "1",
-      first_seq: 1,
-      next_seq: 1,
-      cfg_version: 0,
-      encodings: ["ndjson"],
-      ts_wall_ms: this.clock.wallMs(),
-      ts_mono_ms: this.clock.ms,
-      ...more,
-    }, ...behind);
+    wire.say(hello(nodeId, this.#moment, more), ...behind);
     await until("welcome", () => wire.sent.includes("welcome"));
     return wire;
   }
 
   /** A record of a node, sampled now. */
   record(nodeId: string, seq: number, more: Record<string, unknown> = {}): Record<string, unknown> {
-    return {
-      type: "telemetry",
-      node_id: nodeId,
-      epoch: EPOCH,
-      seq,
-      ts_wall_ms: this.clock.wallMs(),
-      ts_mono_ms: this.clock.ms,
-      boot_id: "b",
-      metrics: { temp_c: 40 + seq / 8, "odd,name": 1 },
-      anomaly: { is_anomaly: false, score: 0, metrics: {} },
-      diagnostics: {},
-      degraded: false,
-      cfg_version: 0,
-      ...more,
-    };
+    const metrics = { temp_c: 40 + seq / 8, "odd,name": 1 };
+    return telemetry(nodeId, seq, this.#moment, metrics, more);
+  }
+
+  get #moment(): { ts_wall_ms: number; ts_mono_ms: number } {
+    return { ts_wall_ms: this.clock.wallMs(), ts_mono_ms: this.clock.ms };
   }
 
   /** A node with records 1 to `count`, 100 ms apart, that are stored. */

@@ -3,6 +3,7 @@
  * was compiled with the folder has them inside, and nothing else of the pages touches the disk.
  */
 import { readAsset } from "../../platform/deno_assets.ts";
+import { sha256 } from "../../platform/digest.ts";
 
 /** A file as it is served. */
 export interface Asset {
@@ -22,13 +23,9 @@ const TYPES: Readonly<Record<string, string>> = {
 
 const cache = new Map<string, Asset>();
 
-/** FNV-1a, 32 bits: tells versions of our own files apart, and needs nothing from the platform. */
+/** Tells versions of a file apart. */
 export function fingerprint(text: string): string {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) {
-    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  }
-  return (hash >>> 0).toString(16).padStart(8, "0");
+  return sha256(text, "hex").slice(0, 16);
 }
 
 /**

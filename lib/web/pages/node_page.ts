@@ -3,7 +3,7 @@
  * request. Style and script are allowed by their hash alone.
  */
 import type { NodeStatus } from "../../node/status.ts";
-import { sha256Base64 } from "../../platform/digest.ts";
+import { sha256 } from "../../platform/digest.ts";
 import { assetText, pageHeaders, skeleton } from "./assets.ts";
 
 const STYLES = ["page.css", "node.css"];
@@ -50,7 +50,7 @@ export function nodePage(): NodePage {
     .replace("<!-- theme -->", () => `<script>${early}</script>`)
     .replace("<!-- script -->", () => `<script type="module">${script}</script>`)
     .split("<!-- status -->") as [string, string];
-  const hash = (code: string) => `'sha256-${sha256Base64(code)}'`;
+  const hash = (code: string) => `'sha256-${sha256(code, "base64")}'`;
   return {
     headers: {
       ...pageHeaders({
