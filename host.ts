@@ -13,12 +13,12 @@ import { Host, limitsOf } from "./lib/host/host.ts";
 import { configureLog } from "./lib/log.ts";
 import { isLoopback, parseAddress } from "./lib/platform/address.ts";
 import { denoClock, denoRandom } from "./lib/platform/deno_clock.ts";
-import { lockDirectory } from "./lib/platform/deno_disk.ts";
+import { lockDirectory, openDisk } from "./lib/platform/deno_disk.ts";
 import { serve } from "./lib/platform/deno_http.ts";
 import { denoTransport } from "./lib/platform/deno_transport.ts";
 import { seededRandom } from "./lib/platform/seeded_random.ts";
-import { openSqliteStore } from "./lib/platform/sqlite_store.ts";
-import type { Store } from "./lib/platform/store.ts";
+import { openSqliteStore } from "./lib/store/sqlite/store.ts";
+import type { Store } from "./lib/store/store.ts";
 import { VERSION } from "./lib/version.ts";
 import { createHostApp } from "./lib/web/host_app.ts";
 
@@ -47,6 +47,9 @@ function checkTogether(settings: HostSettings): FaultSpec[] {
       );
     }
   }
+  if (settings.unprocessed_bytes_max > settings.inflight_bytes_total) {
+    fail("host", "unprocessed_bytes_max must be at most inflight_bytes_total", 2);
+  }
   try {
     return settings.fault.map(parseFault);
   } catch (error) {
@@ -56,14 +59,15 @@ function checkTogether(settings: HostSettings): FaultSpec[] {
 
 async function openStore(settings: HostSettings): Promise<Store> {
   try {
-    await Deno.mkdir(settings.data, { recursive: true });
+    const disk = await openDisk(settings.data);
     if (await lockDirectory(settings.data) === undefined) {
       fail("host", `another host runs on ${settings.data}: stop it or choose another --data`);
     }
     const hostId = crypto.randomUUID();
-    if (settings.store === "sqlite") return await openSqliteStore(settings.data, hostId);
-    const { openNdjsonStore } = await import("./lib/platform/ndjson_store.ts");
-    return await openNdjsonStore(settings.data, hostId);
+    const options = { disk, directory: settings.data, hostId, clock: denoClock };
+    if (settings.store === "sqlite") return await openSqliteStore(options);
+    const { openNdjsonStore } = await import("./lib/store/ndjson/store.ts");
+    return await openNdjsonStore(options);
   } catch (error) {
     fail("host", error instanceof Error ? error.message : String(error));
   }
@@ -118,6 +122,9 @@ async function run(args: readonly string[]): Promise<void> {
   } catch (error) {
     fail("host", error instanceof Error ? error.message : String(error));
   }
+  store.failed.then((reason) =>
+    fail("host", `${reason}: nodes keep their records, start it again`)
+  );
   log.info("{signal}: stopping", { signal: await stop });
   await web?.close();
   await host.stop();

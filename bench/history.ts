@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { Process } from "../lib/demo/processes.ts";
-import { openSqliteStore } from "../lib/platform/sqlite_store.ts";
+import { OPEN } from "../tests/store/open.ts";
 
 const { values } = parseArgs({
   options: {
@@ -34,9 +34,9 @@ function payload(seq: number, wallMs: number): string {
 }
 
 async function fill(directory: string, days: number): Promise<void> {
-  const store = await openSqliteStore(directory, "bench");
+  const store = await OPEN.sqlite(directory, "bench");
   const count = days * DAY_MS / 1_000 * HZ;
-  const [known] = store.state.epochs;
+  const known = await store.epoch(NODE, EPOCH);
   const start = performance.now();
   for (let from = (known?.high_acked ?? 0) + 1; from <= count; from += COMMIT) {
     const size = Math.min(COMMIT, count - from + 1);
@@ -54,7 +54,7 @@ async function fill(directory: string, days: number): Promise<void> {
     });
     const high_acked = from + size - 1;
     const state = { node_id: NODE, epoch: EPOCH, high_acked, ranges: [], max_seq: high_acked };
-    await store.commit([{ state, records, gaps: [] }], END);
+    await store.commit([{ state, rangesChanged: false, records, gaps: [] }], END);
     if ((from - 1) % (50 * COMMIT) === 0) {
       const seconds = (performance.now() - start) / 1_000;
       console.log(`  ${from - 1} of ${count} records, ${seconds.toFixed(0)} s`);

@@ -7,7 +7,7 @@ import {
   type RecordContent,
   recordLine,
 } from "../lib/protocol/record.ts";
-import { encodeLines, WireDecoder } from "../lib/protocol/wire.ts";
+import { type Decoded, encodeLines, WireDecoder } from "../lib/protocol/wire.ts";
 
 const BATCH = 256;
 const EPOCH = "00000000000000bb";
@@ -68,8 +68,8 @@ export class Replayer {
       ts_mono_ms: 0,
     }));
     const decoder = new WireDecoder();
-    const take = (lines: string[]) => {
-      for (const line of lines) {
+    const take = (decoded: Iterable<Decoded>) => {
+      for (const line of [...decoded].flatMap(({ lines }) => lines)) {
         const parsed = parseHostMessage(line);
         if (!parsed.ok) throw new Error(parsed.error);
         const { message } = parsed;
@@ -78,7 +78,7 @@ export class Replayer {
         if ((message.type === "ack" || message.type === "welcome") && message.credit) {
           this.#credit = message.credit.records;
         }
-        if (message.type === "welcome") take(decoder.use(message.encoding).lines);
+        if (message.type === "welcome") take(decoder.use(message.encoding));
       }
       this.#wake();
     };
@@ -86,7 +86,7 @@ export class Replayer {
       while (this.#acked < count) {
         const chunk = await connection.read();
         if (chunk === undefined) throw new Error("host closed the connection");
-        take(decoder.push(chunk).lines);
+        take(decoder.push(chunk));
       }
     })();
     const prefix = linePrefix(this.id, EPOCH);

@@ -14,19 +14,27 @@ const ALLOWED: Record<string, { from: string[]; why: string }> = {
   },
   config: { from: [], why: "settings know nothing of who reads them" },
   node: {
-    from: ["platform", "protocol", "wal", "anomaly", "config"],
+    from: ["platform", "protocol", "wal", "anomaly", "config", "fleet"],
     why: "node and host never import each other",
   },
-  host: { from: ["platform", "protocol", "config"], why: "node and host never import each other" },
+  fleet: { from: [], why: "what is known of a node and what it means: read by all, reads nobody" },
+  store: {
+    from: ["platform"],
+    why: "rows go in and out; what they mean is the host's",
+  },
+  host: {
+    from: ["platform", "protocol", "config", "fleet", "store"],
+    why: "node and host never import each other",
+  },
   web: {
-    from: ["platform", "protocol", "config", "node", "host"],
+    from: ["platform", "protocol", "config", "fleet", "store", "node", "host"],
     why: "pages show what node and host offer",
   },
   cli: {
-    from: ["platform", "protocol", "wal", "anomaly", "config"],
+    from: ["platform", "protocol", "wal", "anomaly", "config", "fleet"],
     why: "part of the executables",
   },
-  demo: { from: ["platform", "wal"], why: "drives the executables from outside" },
+  demo: { from: ["platform", "wal", "store"], why: "drives the executables from outside" },
   build: { from: ["config", "node", "web"], why: "makes pages and executables" },
 };
 

@@ -126,6 +126,16 @@ export const HOST_SETTINGS = {
     unit: "nodes",
     help: "Most nodes that are remembered; an unknown one beyond it is refused.",
   },
+  epochs_per_node_max: {
+    kind: "integer",
+    group: "Limits",
+    default: 256,
+    min: 2,
+    max: 100_000,
+    unit: "epochs",
+    help:
+      "Most epochs of one node, as each new log directory makes one. Beyond it those without records are forgotten, then the node is refused.",
+  },
   handshake_timeout_ms: {
     kind: "integer",
     group: "Limits",
@@ -147,11 +157,12 @@ export const HOST_SETTINGS = {
   inflight_bytes_total: {
     kind: "integer",
     group: "Limits",
-    default: 268_435_456,
+    default: 25_165_824,
     min: 1_048_576,
     max: 1_099_511_627_776,
     unit: "bytes",
-    help: "Most bytes in flight from all nodes together; nodes that replay share it fairly.",
+    help:
+      "Most bytes of records from all nodes together that are received and not stored yet, as they are held in memory; and the credit that nodes which replay share fairly.",
   },
   heartbeat_ms: {
     kind: "integer",

@@ -4,7 +4,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { openDiskForReading } from "../platform/deno_disk.ts";
-import { DATABASE_NAME } from "../platform/sqlite_store.ts";
+import { DATABASE_NAME } from "../store/sqlite/store.ts";
 import { listWal } from "../wal/inspect.ts";
 
 /** The result over all nodes. */

@@ -3,19 +3,8 @@
  * records for whoever watches a node. Kept in memory, bounded, gone with the process. Pure.
  */
 import type { TelemetryRecord } from "../protocol/record.ts";
-import type { NodeInfo } from "./registry.ts";
-
-/** What {@linkcode Activity} knows of a node. */
-export interface NodeActivity {
-  /** Newest values by metric, the first sixteen. */
-  last: Record<string, number>;
-  /** Age of the newest sample that is here; absent where the clocks can't be compared. */
-  lag_ms?: number;
-  /** Device's wall clock minus the host's; absent where it isn't known. */
-  clock_error_ms?: number;
-  /** Anomaly events that opened within the last hour, as far as this host process saw. */
-  anomalies_hour: number;
-}
+import type { NodeActivity } from "../fleet/node_info.ts";
+import type { Node } from "./registry.ts";
 
 /** New records of one node, for one reader. */
 export interface Watch {
@@ -27,7 +16,8 @@ export interface Watch {
 
 /** Records that a watch keeps until they are taken. */
 export const WATCH_MAX = 50;
-const METRICS_MAX = 16;
+/** Metrics of a node that are shown at a glance. */
+const SHOWN_METRICS_MAX = 16;
 const MINUTES = 60;
 const MINUTE_MS = 60_000;
 
@@ -58,7 +48,7 @@ export class Activity {
         bootId: record.boot_id,
         wallMs: record.ts_wall_ms,
         monoMs: record.ts_mono_ms,
-        metrics: record.metrics,
+        metrics: firstOf(record.metrics),
       });
     }
     const watches = this.#watches.get(node_id);
@@ -79,19 +69,25 @@ export class Activity {
   }
 
   /** What is known of a node now, by the host's wall and monotonic clocks. */
-  of(node: NodeInfo, wallMs: number, monoMs: number): NodeActivity {
+  of(node: Node, wallMs: number, monoMs: number): NodeActivity {
     const newest = this.#newest.get(node.node_id);
     const opened = this.#opened.get(node.node_id);
     if (opened !== undefined) moveOn(opened, Math.floor(monoMs / MINUTE_MS));
     const offset = newest?.bootId === node.boot_id ? node.clock_offset_ms : undefined;
     return {
-      last: Object.fromEntries(Object.entries(newest?.metrics ?? {}).slice(0, METRICS_MAX)),
+      last: { ...newest?.metrics },
       ...(newest === undefined || offset === undefined ? {} : {
         lag_ms: Math.max(0, Math.round(wallMs - (newest.monoMs + offset))),
         clock_error_ms: Math.round(newest.wallMs - newest.monoMs - offset),
       }),
       anomalies_hour: opened?.counts.reduce((sum, count) => sum + count, 0) ?? 0,
     };
+  }
+
+  /** Forgets a node. */
+  forget(nodeId: string): void {
+    this.#newest.delete(nodeId);
+    this.#opened.delete(nodeId);
   }
 
   /** Follows the new records of a node. */
@@ -109,6 +105,11 @@ export class Activity {
       },
     };
   }
+}
+
+/** A few of the values, so that a record of many long names costs no memory after it. */
+function firstOf(metrics: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(metrics).slice(0, SHOWN_METRICS_MAX));
 }
 
 /** Clears the minutes that lie more than an hour back. */

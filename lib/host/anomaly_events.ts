@@ -4,7 +4,7 @@
  */
 import type { AnomalyEvent, TelemetryRecord } from "../protocol/record.ts";
 import { FleetCorrelation } from "./correlation.ts";
-import type { NodeInfo } from "./registry.ts";
+import type { Node } from "./registry.ts";
 
 /** An event to be noted by the host. */
 export interface HostEvent {
@@ -29,7 +29,7 @@ export class AnomalyEvents {
   }
 
   /** The events in a new record of `node`; `nowMs` by the host's wall clock. */
-  take(node: NodeInfo, record: TelemetryRecord, nowMs: number): HostEvent[] {
+  eventsOf(node: Node, record: TelemetryRecord, nowMs: number): HostEvent[] {
     const { events = [] } = record.anomaly;
     return events.filter((event) => this.#isNew(record, event)).map((event) => {
       const { state, ...detail } = event;
@@ -68,7 +68,7 @@ export class AnomalyEvents {
 }
 
 /** A node's wall clock may be wrong; how its monotonic clock lies to the host's is known for its boot. */
-function hostTimeOf(node: NodeInfo, record: TelemetryRecord, event: AnomalyEvent): number {
+function hostTimeOf(node: Node, record: TelemetryRecord, event: AnomalyEvent): number {
   return node.clock_offset_ms !== undefined && node.boot_id === record.boot_id
     ? event.since_mono_ms + node.clock_offset_ms
     : event.since_wall_ms;

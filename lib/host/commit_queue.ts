@@ -3,8 +3,10 @@
  * while the disk works. Only after a commit do the sessions hear of it.
  */
 import { getLogger } from "@logtape/logtape";
+import { assert } from "../assert.ts";
+import { oneLine } from "../errors.ts";
 import type { Clock } from "../platform/platform.ts";
-import type { EpochBatch, Store } from "../platform/store.ts";
+import type { Store } from "../store/store.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** See {@linkcode CommitQueue}. */
@@ -32,6 +34,8 @@ export interface CommitStats {
   last_error: string | undefined;
 }
 
+/** Bytes of one commit, so that what the store is handed stays small; the rest follows in the next. */
+const COMMIT_BYTES_MAX = 4 * 1024 * 1024;
 const log = getLogger(["holdfast", "store"]);
 
 /** See the head of the file. */
@@ -44,50 +48,65 @@ export class CommitQueue {
     last_commit_ms: 0,
     last_error: undefined,
   };
-  #o: CommitQueueOptions;
+  #options: CommitQueueOptions;
   #dirty = new Set<Ledger>();
   #waitingRecords = 0;
+  #heldBytes = 0;
   #committing: Promise<void> | undefined;
   #inCommit = new Set<Ledger>();
   #timer: AbortController | undefined;
 
   constructor(options: CommitQueueOptions) {
-    this.#o = options;
+    assert(options.recordsMax >= 1, `recordsMax is ${options.recordsMax}, must be 1 or more`);
+    assert(options.intervalMs >= 0, `intervalMs is ${options.intervalMs}, must be 0 or more`);
+    this.#options = options;
   }
 
   /** Records that wait for a commit to start. */
-  get waiting(): number {
+  get waitingRecords(): number {
     return this.#waitingRecords;
   }
+  /** Memory that all waiting records take, those in a commit included. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
 
-  /** `ledger` took something in. */
-  added(ledger: Ledger, records: number): void {
+  /** `ledger` took something in: so many records, and so much more memory. */
+  added(ledger: Ledger, records: number, bytes: number): void {
     this.#dirty.add(ledger);
     this.#waitingRecords += records;
+    this.#heldBytes += bytes;
     if (this.#committing !== undefined) return;
-    if (this.#waitingRecords >= this.#o.recordsMax) this.#start();
+    const isDue = this.#waitingRecords >= this.#options.recordsMax ||
+      this.#heldBytes >= COMMIT_BYTES_MAX;
+    if (isDue) this.#start();
     else if (this.#timer === undefined) this.#startTimer();
+  }
+
+  /** Whether nothing of `ledger` waits for the store. */
+  isSettled(ledger: Ledger): boolean {
+    return !this.#dirty.has(ledger) && !this.#inCommit.has(ledger);
   }
 
   /** Resolves when all that `ledger` took in before is durable or rolled back. */
   async settled(ledger: Ledger): Promise<void> {
-    while (this.#dirty.has(ledger) || this.#inCommit.has(ledger)) {
-      if (this.#committing === undefined) this.#start();
-      await this.#committing;
-    }
+    while (!this.isSettled(ledger)) await this.nextCommit();
+  }
+
+  /** Starts a commit where none runs; resolves when it is over. */
+  async nextCommit(): Promise<void> {
+    if (this.#committing === undefined && this.#dirty.size > 0) this.#start();
+    await this.#committing;
   }
 
   /** Resolves when nothing waits any more. */
   async flush(): Promise<void> {
-    while (this.#dirty.size > 0 || this.#committing !== undefined) {
-      if (this.#committing === undefined) this.#start();
-      await this.#committing;
-    }
+    while (this.#dirty.size > 0 || this.#committing !== undefined) await this.nextCommit();
   }
 
   #startTimer(): void {
     const timer = this.#timer = new AbortController();
-    const { clock, intervalMs } = this.#o;
+    const { clock, intervalMs } = this.#options;
     clock.sleepUntil(clock.monotonicMs() + intervalMs, timer.signal).then(() => {
       if (this.#timer !== timer) return;
       this.#timer = undefined;
@@ -101,47 +120,62 @@ export class CommitQueue {
     this.#committing = this.#commit().finally(() => {
       this.#committing = undefined;
       if (this.#dirty.size === 0) return;
-      if (this.#waitingRecords >= this.#o.recordsMax) this.#start();
+      if (this.#waitingRecords >= this.#options.recordsMax) this.#start();
       else this.#startTimer();
     });
   }
 
+  /** Takes ledgers, the first ones first, until a commit is large enough. */
+  #gather(): Ledger[] {
+    const ledgers: Ledger[] = [];
+    let bytes = 0;
+    for (const ledger of this.#dirty) {
+      if (bytes >= COMMIT_BYTES_MAX) break;
+      bytes += ledger.heldBytes;
+      this.#waitingRecords -= ledger.waitingRecords;
+      ledgers.push(ledger);
+      this.#dirty.delete(ledger);
+    }
+    return ledgers;
+  }
+
   async #commit(): Promise<void> {
-    const { store, clock } = this.#o;
-    const ledgers = [...this.#dirty];
-    const batches: EpochBatch[] = ledgers.map((ledger) => ledger.take());
-    const records = this.#waitingRecords;
-    this.#dirty.clear();
-    this.#waitingRecords = 0;
+    const { store, clock } = this.#options;
+    const ledgers = this.#gather();
+    const heldBytes = ledgers.reduce((sum, ledger) => sum + ledger.heldBytes, 0);
+    const batches = ledgers.map((ledger) => ledger.beginCommit());
+    const records = batches.reduce((sum, batch) => sum + batch.records.length, 0);
     this.#inCommit = new Set(ledgers);
     const startedMs = clock.monotonicMs();
     try {
       await store.commit(batches, clock.wallMs());
     } catch (error) {
-      return this.#failed(ledgers, error instanceof Error ? error.message : String(error));
-    } finally {
       this.#inCommit.clear();
+      return this.#failed(ledgers, oneLine(error));
     }
-    batches.forEach((batch, index) => ledgers[index]!.committed(batch.state));
+    this.#inCommit.clear();
+    this.#heldBytes -= heldBytes;
+    for (const ledger of ledgers) ledger.committed();
     if (this.stats.last_error !== undefined) log.info("store takes records again");
     this.stats.last_error = undefined;
     this.stats.commits++;
     this.stats.records += records;
     this.stats.last_commit_wall_ms = clock.wallMs();
     this.stats.last_commit_ms = clock.monotonicMs() - startedMs;
-    this.#o.onCommitted(ledgers);
+    this.#options.onCommitted(ledgers);
   }
 
   #failed(ledgers: readonly Ledger[], reason: string): void {
     // What came in meanwhile builds on what is lost now, so it goes too.
     for (const ledger of ledgers) {
+      this.#waitingRecords -= ledger.waitingRecords;
+      this.#heldBytes -= ledger.heldBytes;
       ledger.rollBack();
       this.#dirty.delete(ledger);
     }
-    if (this.#dirty.size === 0) this.#waitingRecords = 0;
     if (this.stats.last_error !== reason) log.error("store can't commit: {reason}", { reason });
     this.stats.failures++;
     this.stats.last_error = reason;
-    this.#o.onFailed(ledgers, reason);
+    this.#options.onFailed(ledgers, reason);
   }
 }

@@ -3,8 +3,10 @@
  * counts. Versions only go up, over all targets together, so that a node can compare any two. Durable before
  * it is told to anyone.
  */
-import type { ConfigRow, Store } from "../platform/store.ts";
+import { assert } from "../assert.ts";
+import { CFG_VERSION_JUMP_MAX, CFG_VERSION_MAX } from "../limits.ts";
 import type { VersionedConfig } from "../protocol/message.ts";
+import type { ConfigRow, Store } from "../store/store.ts";
 
 /** The target that means every node. */
 export const ALL_NODES = "*";
@@ -27,10 +29,13 @@ export class ConfigAuthority {
   /**
    * A node reports a version: the next one given out will be above it. Where it is above what this host ever
    * gave, the host has forgotten versions, as when restored from a backup; what an operator has set since
-   * is then hidden behind the forgotten one, and is returned, to be set again.
+   * is then hidden behind the forgotten one, and is returned, to be set again. A version far above is not
+   * believed: nobody could give out versions for long after it.
    */
   noteVersion(nodeId: string, version: number): ConfigRow | undefined {
-    if (version <= this.#version) return undefined;
+    if (version <= this.#version || version > this.#version + CFG_VERSION_JUMP_MAX) {
+      return undefined;
+    }
     this.#version = version;
     const row = this.#row(nodeId);
     return row !== undefined && this.#setHere.has(row.target) ? row : undefined;
@@ -53,6 +58,7 @@ export class ConfigAuthority {
   /** Sets the configuration of a node or of all; durable when it resolves with its version. */
   set(target: string, config: Record<string, unknown>, atWallMs: number): Promise<ConfigRow> {
     const write = async () => {
+      assert(this.#version < CFG_VERSION_MAX, "there are versions left");
       const row = { target, cfg_version: ++this.#version, config, at_wall_ms: atWallMs };
       await this.#store.putConfig(row);
       this.#byTarget.set(target, row);

@@ -152,9 +152,13 @@ export class Faults {
     return undefined;
   }
 
-  /** Whether acks are held back at present. */
-  get isStalled(): boolean {
-    return this.#active.length > 0 && this.active.some((fault) => fault.kind === "stall");
+  /** Whether an ack that is due now is held back. */
+  holdsAcks(): boolean {
+    const stall = this.#active.length === 0
+      ? undefined
+      : this.active.find(({ kind }) => kind === "stall");
+    if (stall !== undefined) this.#hit(stall);
+    return stall !== undefined;
   }
 
   /** Whether all connections are to be cut now; to be asked about once a second or more often. */

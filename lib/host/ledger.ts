@@ -1,10 +1,11 @@
 /**
  * What the host holds of one epoch of a node. Two views: `durable` is what the store has committed, and the
  * only one that acks speak of; `seen` adds what has been received and waits for its commit, so that nothing
- * is stored twice. Pure.
+ * is stored twice. Durable is always a part of seen. Pure.
  */
-import { HELD_RANGES_MAX } from "../limits.ts";
-import type { EpochState, GapRow, RecordRow } from "../platform/store.ts";
+import { assert } from "../assert.ts";
+import { HELD_RANGES_MAX, SEQ_JUMP_MAX } from "../limits.ts";
+import type { EpochBatch, EpochState, GapRow, RecordRow } from "../store/store.ts";
 import { type Range, RangeSet } from "../protocol/ranges.ts";
 
 /** Contiguous part and ranges above it. */
@@ -13,9 +14,9 @@ class Held {
   above: RangeSet;
   max: number;
 
-  constructor(high: number, ranges: Iterable<readonly [number, number]>, max: number) {
+  constructor(high: number, above: RangeSet, max: number) {
     this.high = high;
-    this.above = new RangeSet(ranges);
+    this.above = above;
     this.max = max;
   }
 
@@ -31,9 +32,12 @@ class Held {
   }
 
   copy(): Held {
-    return new Held(this.high, this.above.ranges, this.max);
+    return new Held(this.high, this.above.copy(), this.max);
   }
 }
+
+/** Bytes that a record takes beside its payload while it waits for its commit. */
+const RECORD_OVERHEAD_BYTES = 128;
 
 /** See the head of the file. */
 export class Ledger {
@@ -43,11 +47,18 @@ export class Ledger {
   #seen: Held;
   #records: RecordRow[] = [];
   #gaps: GapRow[] = [];
+  #waitingBytes = 0;
+  /** What the store is committing: its state after it, and its bytes. */
+  #committing: { held: Held; bytes: number } | undefined;
+  /** Changes of the ranges that the store has. */
+  #storedChanges: number;
 
   constructor(state: EpochState) {
     this.nodeId = state.node_id;
     this.epoch = state.epoch;
-    this.#durable = new Held(state.high_acked, state.ranges, state.max_seq);
+    this.#durable = new Held(state.high_acked, new RangeSet(state.ranges), state.max_seq);
+    this.#durable.high = this.#durable.above.takeContiguous(this.#durable.high);
+    this.#storedChanges = this.#durable.above.changes;
     this.#seen = this.#durable.copy();
   }
 
@@ -61,21 +72,37 @@ export class Ledger {
   get maxSeq(): number {
     return this.#durable.max;
   }
-  /** Records and gaps that wait for a commit. */
-  get pending(): number {
-    return this.#records.length + this.#gaps.length;
+  /** Whether something waits for a commit to start. */
+  get isDirty(): boolean {
+    return this.#records.length + this.#gaps.length > 0;
+  }
+  /** Records that wait for a commit to start. */
+  get waitingRecords(): number {
+    return this.#records.length;
+  }
+  /** Memory that waiting records take, those in a commit included. */
+  get heldBytes(): number {
+    return this.#waitingBytes + (this.#committing?.bytes ?? 0);
+  }
+
+  /** Whether `seq` lies further above all that was seen than a peer may jump. */
+  isTooFar(seq: number): boolean {
+    return seq > this.#seen.max + SEQ_JUMP_MAX;
   }
 
   /** Takes a record in for the next commit; false if it is a duplicate. */
   offer(row: RecordRow): boolean {
+    assert(row.seq >= 1 && !this.isTooFar(row.seq), `seq ${row.seq} is offered`);
     if (this.#seen.has(row.seq)) return false;
     this.#seen.add(row.seq, row.seq);
     this.#records.push(row);
+    this.#waitingBytes += row.payload.length + RECORD_OVERHEAD_BYTES;
     return true;
   }
 
   /** Takes a gap in for the next commit; returns the parts that are really lost. */
   offerGap(gap: GapRow): GapRow[] {
+    assert(gap.from_seq <= gap.to_seq && !this.isTooFar(gap.to_seq), `gap to ${gap.to_seq}`);
     const from = Math.max(gap.from_seq, this.#seen.high + 1);
     const lost = this.#seen.above.missing(from, gap.to_seq)
       .filter(([low, high]) => low <= high)
@@ -83,6 +110,7 @@ export class Ledger {
     for (const part of lost) {
       this.#seen.add(part.from_seq, part.to_seq);
       this.#gaps.push(part);
+      this.#waitingBytes += RECORD_OVERHEAD_BYTES;
     }
     return lost;
   }
@@ -92,33 +120,45 @@ export class Ledger {
     return this.#seen.above.ranges.length > HELD_RANGES_MAX;
   }
 
-  /** What is to be committed now, and the state after it; nothing waits any more. */
-  take(): { state: EpochState; records: RecordRow[]; gaps: GapRow[] } {
+  /** What is to be committed now; nothing waits any more. One commit at a time. */
+  beginCommit(): EpochBatch {
+    assert(this.#committing === undefined, "a ledger is in one commit at a time");
     const records = this.#records, gaps = this.#gaps;
     this.#records = [];
     this.#gaps = [];
+    const held = this.#seen.copy();
+    this.#committing = { held, bytes: this.#waitingBytes };
+    this.#waitingBytes = 0;
     return {
       state: {
         node_id: this.nodeId,
         epoch: this.epoch,
-        high_acked: this.#seen.high,
-        ranges: this.#seen.above.ranges.map(([from, to]) => [from, to] as const),
-        max_seq: this.#seen.max,
+        high_acked: held.high,
+        ranges: held.above.ranges,
+        max_seq: held.max,
       },
+      rangesChanged: held.above.changes !== this.#storedChanges,
       records,
       gaps,
     };
   }
 
-  /** The store has committed `state`. */
-  committed(state: EpochState): void {
-    this.#durable = new Held(state.high_acked, state.ranges, state.max_seq);
+  /** The store has committed what was given last. */
+  committed(): void {
+    const { held } = this.#committing!;
+    assert(held.high >= this.#durable.high, `high_acked ${this.#durable.high} became ${held.high}`);
+    assert(held.high <= this.#seen.high, "durable is a part of seen");
+    this.#durable = held;
+    this.#storedChanges = held.above.changes;
+    this.#committing = undefined;
   }
 
   /** The store has failed: whatever is not durable was never received. */
   rollBack(): void {
     this.#records = [];
     this.#gaps = [];
+    this.#waitingBytes = 0;
+    this.#committing = undefined;
     this.#seen = this.#durable.copy();
   }
 }

@@ -1,114 +1,104 @@
-/** What the host knows of each node, connected or not. Survives a restart through the store. */
-import type { Store } from "../platform/store.ts";
-import type { Heartbeat, Hello } from "../protocol/message.ts";
+/**
+ * What the host knows of each node, connected or not; survives a restart through the store. Nobody else
+ * changes a `NodeInfo`: what happens is told here, and read back from here.
+ */
+import { CLOCK_OFF_MS, LOST_LATELY_MS, WAL_NEARLY_FULL, walFill } from "../fleet/concerns.ts";
+import { newNodeInfo, type NodeInfo, restoreNodeInfo } from "../fleet/node_info.ts";
+import type { ConfigApplied, Heartbeat, Hello } from "../protocol/message.ts";
+import type { Clock } from "../platform/platform.ts";
+import type { Store } from "../store/store.ts";
+import { ClockOffset } from "./clock_offset.ts";
+import type { Ledger } from "./ledger.ts";
 
-/** One node as status, pages and API show it. Times by the host's clock unless the name says otherwise. */
-export interface NodeInfo {
-  node_id: string;
-  connected: boolean;
-  peer: string;
-  epoch: string;
-  boot_id: string;
-  version: string;
-  encoding: string;
-  first_seen_wall_ms: number;
-  last_seen_wall_ms: number;
-  connected_wall_ms: number;
-  high_acked: number;
-  next_seq: number;
-  /** Records that the node has and the host has not, as far as the host knows. */
-  backlog: number;
-  replaying: boolean;
-  degraded: boolean;
-  wal_bytes: number;
-  wal_bytes_max: number;
-  missed_ticks: number;
-  cfg_version_desired: number;
-  cfg_version_applied: number;
-  config_error: string | undefined;
-  /** Host's wall clock minus the node's monotonic clock, the smallest seen in `boot_id`. */
-  clock_offset_ms: number | undefined;
-  records: number;
-  duplicates: number;
-  gap_records: number;
-  anomalies: number;
-  /** Records that tell of a jump of the device's wall clock. */
-  clock_jumps?: number;
-  /** Anomaly events that opened, in all. */
-  anomaly_events?: number;
-  /** Records a second over the last seconds. */
-  rate: number;
-  /** Times that a newer connection of the same id took over in the last minutes. */
-  takeovers: number;
-  duplicate_id: boolean;
-  /** Set when the node said that it stops. */
-  stopped: boolean;
-}
+/** A node as all but the registry see it. */
+export type Node = Readonly<NodeInfo>;
 
 /** How many takeovers within TAKEOVER_MS mean that two nodes have one id. */
 const TAKEOVERS_MAX = 3;
 const TAKEOVER_MS = 300_000;
 /** Weight of the past in the rate, per second. */
 const RATE_DECAY = 0.8;
+/** Fewer records than that were just on their way when a session ended: sending them again is no replay. */
+const REPLAY_RECORDS_MIN = 20;
+const REASONS_MAX = 16;
+
+/** What the registry keeps beside what it shows. */
+interface Entry {
+  info: NodeInfo;
+  /** A node is remembered once something of it is stored: anybody can say hello. */
+  isRegistered: boolean;
+  clock: ClockOffset;
+  takeovers: number[];
+  rateBase: number;
+  /** Below it the node replays. */
+  replayUntil: number;
+}
 
 /** See the head of the file. */
 export class Registry {
-  #nodes = new Map<string, NodeInfo>();
+  #entries = new Map<string, Entry>();
   #changed = new Set<string>();
-  #takeovers = new Map<string, number[]>();
-  #rateBase = new Map<string, number>();
+  #registered = 0;
+  #replaying = 0;
   #store: Store;
+  #clock: Clock;
   #nodesMax: number;
 
-  constructor(store: Store, nodesMax: number) {
+  constructor(store: Store, clock: Clock, nodesMax: number) {
     this.#store = store;
+    this.#clock = clock;
     this.#nodesMax = nodesMax;
     for (const [nodeId, known] of store.state.nodes) {
-      this.#nodes.set(nodeId, { ...(known as NodeInfo), connected: false, rate: 0 });
-    }
-    for (const state of store.state.epochs) {
-      const node = this.#nodes.get(state.node_id);
-      if (node?.epoch === state.epoch) node.high_acked = state.high_acked;
+      const info = restoreNodeInfo(nodeId, known, clock.wallMs());
+      this.#entries.set(nodeId, newEntry(info, true));
+      this.#registered++;
     }
   }
 
   /** All nodes by name. */
-  get nodes(): NodeInfo[] {
-    return [...this.#nodes.values()].sort((a, b) => a.node_id < b.node_id ? -1 : 1);
+  get nodes(): Node[] {
+    return [...this.#entries.values()].map(({ info }) => info)
+      .sort((a, b) => a.node_id < b.node_id ? -1 : 1);
   }
-  get(nodeId: string): NodeInfo | undefined {
-    return this.#nodes.get(nodeId);
+  get(nodeId: string): Node | undefined {
+    return this.#entries.get(nodeId)?.info;
   }
-  /** Whether a node of this name may come in. */
-  hasRoomFor(nodeId: string): boolean {
-    return this.#nodes.has(nodeId) || this.#nodes.size < this.#nodesMax;
+  /** Nodes that send what they kept while they were away. */
+  get replaying(): number {
+    return this.#replaying;
   }
 
-  /** A node connected. */
+  /** Remembers a node from here on; false where there are as many as may be. */
+  register(node: Node): boolean {
+    const entry = this.#entries.get(node.node_id);
+    if (entry === undefined || entry.isRegistered) return true;
+    if (this.#registered >= this.#nodesMax) return false;
+    entry.isRegistered = true;
+    this.#registered++;
+    this.#changed.add(node.node_id);
+    return true;
+  }
+
+  /** A node connected. `configVersion` is what it should have. */
   connected(
     hello: Hello,
-    peer: string,
-    encoding: string,
-    highAcked: number,
-    now: number,
-  ): NodeInfo {
-    const known = this.#nodes.get(hello.node_id);
-    const node: NodeInfo = {
-      records: 0,
-      duplicates: 0,
-      gap_records: 0,
-      anomalies: 0,
-      first_seen_wall_ms: now,
-      wal_bytes: 0,
-      wal_bytes_max: 0,
-      missed_ticks: 0,
-      degraded: false,
-      takeovers: 0,
-      duplicate_id: false,
-      cfg_version_desired: 0,
-      config_error: undefined,
-      ...known,
-      node_id: hello.node_id,
+    { peer, encoding, highAcked, configVersion }: {
+      peer: string;
+      encoding: string;
+      highAcked: number;
+      configVersion: number;
+    },
+  ): Node {
+    const now = this.#clock.wallMs();
+    const { node_id } = hello;
+    let entry = this.#entries.get(node_id);
+    if (entry === undefined) {
+      this.#entries.set(node_id, entry = newEntry(newNodeInfo(node_id, now), false));
+    }
+    const { info } = entry;
+    if (info.boot_id !== hello.boot_id) entry.clock = new ClockOffset();
+    const backlog = Math.max(0, hello.next_seq - 1 - highAcked);
+    Object.assign(info, {
       connected: true,
       stopped: false,
       peer,
@@ -120,85 +110,235 @@ export class Registry {
       connected_wall_ms: now,
       high_acked: highAcked,
       next_seq: hello.next_seq,
-      backlog: Math.max(0, hello.next_seq - 1 - highAcked),
-      replaying: false,
-      cfg_version_applied: hello.cfg_version,
-      clock_offset_ms: known?.boot_id === hello.boot_id ? known.clock_offset_ms : undefined,
+      backlog,
       rate: 0,
-    };
-    this.#nodes.set(hello.node_id, node);
-    this.noteClock(node, hello.ts_mono_ms, now);
-    this.changed(node);
-    return node;
+    });
+    entry.replayUntil = hello.next_seq;
+    entry.rateBase = info.records;
+    this.#setReplaying(info, backlog >= REPLAY_RECORDS_MIN);
+    this.#setApplied(info, hello.cfg_version);
+    this.configWanted(node_id, configVersion);
+    this.#observeClock(entry, hello.ts_mono_ms);
+    this.#changed.add(node_id);
+    return info;
+  }
+
+  disconnected(node: Node): void {
+    const entry = this.#entries.get(node.node_id);
+    if (entry === undefined) return;
+    this.#setReplaying(entry.info, false);
+    Object.assign(entry.info, {
+      connected: false,
+      rate: 0,
+      last_seen_wall_ms: this.#clock.wallMs(),
+    });
+    if (entry.isRegistered) this.#changed.add(node.node_id);
+    else this.#entries.delete(node.node_id);
   }
 
   /** A newer connection took over; true if that happens so often that two nodes must have one id. */
-  tookOver(nodeId: string, now: number): boolean {
-    const times = (this.#takeovers.get(nodeId) ?? []).filter((time) => now - time < TAKEOVER_MS);
-    times.push(now);
-    this.#takeovers.set(nodeId, times.slice(-2 * TAKEOVERS_MAX));
-    const node = this.#nodes.get(nodeId);
+  tookOver(nodeId: string): boolean {
+    const entry = this.#entries.get(nodeId);
+    if (entry === undefined) return false;
+    const now = this.#clock.monotonicMs();
+    const times = [...entry.takeovers.filter((time) => now - time < TAKEOVER_MS), now];
+    entry.takeovers = times.slice(-2 * TAKEOVERS_MAX);
     const isDuplicate = times.length >= TAKEOVERS_MAX;
-    if (node !== undefined) {
-      node.takeovers = times.length;
-      node.duplicate_id = isDuplicate;
-    }
+    entry.info.takeovers = times.length;
+    this.#setDuplicate(entry.info, isDuplicate);
     return isDuplicate;
   }
 
   /** A node showed that it lives. */
-  heartbeat(node: NodeInfo, heartbeat: Heartbeat, now: number): void {
-    node.last_seen_wall_ms = now;
-    node.next_seq = heartbeat.next_seq;
-    node.wal_bytes = heartbeat.wal_bytes;
-    node.wal_bytes_max = heartbeat.wal_bytes_max;
-    node.degraded = heartbeat.degraded;
-    node.missed_ticks = heartbeat.missed_ticks;
-    node.cfg_version_applied = heartbeat.cfg_version;
-    node.stopped = heartbeat.final === true;
-    this.noteClock(node, heartbeat.ts_mono_ms, now);
-    this.changed(node);
+  heartbeat(node: Node, heartbeat: Heartbeat): void {
+    const entry = this.#entries.get(node.node_id);
+    if (entry === undefined) return;
+    const { info } = entry;
+    const now = this.#clock.wallMs();
+    setSince(info, "degraded_since_wall_ms", heartbeat.degraded, now);
+    Object.assign(info, {
+      last_seen_wall_ms: now,
+      next_seq: heartbeat.next_seq,
+      wal_bytes: heartbeat.wal_bytes,
+      wal_bytes_max: heartbeat.wal_bytes_max,
+      degraded: heartbeat.degraded,
+      missed_ticks: heartbeat.missed_ticks,
+      stopped: heartbeat.final === true,
+    });
+    setSince(info, "wal_full_since_wall_ms", (walFill(info) ?? 0) >= WAL_NEARLY_FULL, now);
+    this.#setApplied(info, heartbeat.cfg_version);
+    this.#observeClock(entry, heartbeat.ts_mono_ms);
+    this.#changed.add(node.node_id);
   }
 
-  /** The smallest difference is the one that travelled fastest, so the nearest to the truth. */
-  noteClock(node: NodeInfo, monoMs: number, now: number): void {
-    node.clock_offset_ms = Math.min(node.clock_offset_ms ?? Infinity, now - monoMs);
+  /** A new record came in; how its device's wall clock compares, where that can be told. */
+  received(node: Node, what: { isAnomaly: boolean; clockJumped: boolean }): void {
+    const info = this.#info(node);
+    if (info === undefined) return;
+    info.records++;
+    if (what.isAnomaly) info.anomalies++;
+    if (what.clockJumped) info.clock_jumps = (info.clock_jumps ?? 0) + 1;
   }
 
-  disconnected(node: NodeInfo, now: number): void {
-    node.connected = false;
-    node.replaying = false;
-    node.rate = 0;
-    node.last_seen_wall_ms = now;
-    this.changed(node);
+  /** A record came again. */
+  repeated(node: Node): void {
+    const info = this.#info(node);
+    if (info !== undefined) info.duplicates++;
+  }
+
+  /** Records are lost for good. */
+  lost(node: Node, records: number, reason: string): void {
+    const info = this.#info(node);
+    if (info === undefined) return;
+    const now = this.#clock.wallMs();
+    info.gap_records += records;
+    const before = info.lost_lately;
+    const lately = before !== undefined && now - before.last_wall_ms < LOST_LATELY_MS
+      ? before
+      : { records: 0, since_wall_ms: now, last_wall_ms: now, reasons: [] };
+    const reasons = lately.reasons.includes(reason)
+      ? lately.reasons
+      : [...lately.reasons, reason].slice(-REASONS_MAX);
+    info.lost_lately = {
+      ...lately,
+      records: lately.records + records,
+      last_wall_ms: now,
+      reasons,
+    };
+  }
+
+  anomalyOpened(node: Node): void {
+    const info = this.#info(node);
+    if (info !== undefined) info.anomaly_events = (info.anomaly_events ?? 0) + 1;
+  }
+
+  /** What is durable has moved on; whether the node has just caught up with what it kept. */
+  committed(node: Node, ledger: Ledger): boolean {
+    const entry = this.#entries.get(node.node_id);
+    if (entry === undefined) return false;
+    const { info } = entry;
+    info.high_acked = ledger.highAcked;
+    info.next_seq = Math.max(info.next_seq, ledger.maxSeq + 1);
+    info.backlog = Math.max(0, info.next_seq - 1 - ledger.highAcked);
+    info.last_seen_wall_ms = this.#clock.wallMs();
+    this.#changed.add(node.node_id);
+    if (!info.replaying || ledger.highAcked < entry.replayUntil - 1) return false;
+    this.#setReplaying(info, false);
+    return true;
+  }
+
+  /** What a node said of a configuration. */
+  configApplied(node: Node, { ok, cfg_version_applied, error }: ConfigApplied): void {
+    const info = this.#info(node);
+    if (info === undefined) return;
+    this.#setApplied(info, cfg_version_applied);
+    if (ok) {
+      delete info.config_error;
+      delete info.config_error_since_wall_ms;
+    } else {
+      info.config_error = error ?? "refused without a reason";
+      info.config_error_since_wall_ms = this.#clock.wallMs();
+    }
+    this.#changed.add(node.node_id);
+  }
+
+  /** The version of the configuration that a node should have. */
+  configWanted(nodeId: string, version: number): void {
+    const info = this.#entries.get(nodeId)?.info;
+    if (info === undefined) return;
+    info.cfg_version_desired = version;
+    this.#setPending(info);
   }
 
   /** To be called once a second: moves the rates on and forgets old takeovers. */
-  tick(now: number): void {
-    for (const node of this.#nodes.values()) {
-      const base = this.#rateBase.get(node.node_id) ?? node.records;
-      this.#rateBase.set(node.node_id, node.records);
-      node.rate = RATE_DECAY * node.rate + (1 - RATE_DECAY) * (node.records - base);
-      if (!node.duplicate_id) continue;
-      const last = this.#takeovers.get(node.node_id)?.at(-1) ?? 0;
-      if (now - last > TAKEOVER_MS) node.duplicate_id = false;
+  tick(): void {
+    const now = this.#clock.monotonicMs();
+    for (const entry of this.#entries.values()) {
+      const { info } = entry;
+      info.rate = RATE_DECAY * info.rate + (1 - RATE_DECAY) * (info.records - entry.rateBase);
+      entry.rateBase = info.records;
+      const isOver = now - (entry.takeovers.at(-1) ?? -Infinity) > TAKEOVER_MS;
+      if (info.duplicate_id && isOver) this.#setDuplicate(info, false);
     }
   }
 
-  /** `node` is to be written at the next `save`. */
-  changed(node: NodeInfo): void {
-    this.#changed.add(node.node_id);
+  /** Notes how far a device's wall clock is off, so that it is known since when. */
+  clockError(node: Node, errorMs: number | undefined): void {
+    const info = this.#info(node);
+    if (info === undefined) return;
+    const isOff = errorMs !== undefined && Math.abs(errorMs) > CLOCK_OFF_MS;
+    setSince(info, "clock_off_since_wall_ms", isOff, this.#clock.wallMs());
+  }
+
+  /** Forgets a node that is not connected. */
+  forget(nodeId: string): void {
+    const entry = this.#entries.get(nodeId);
+    if (entry === undefined) return;
+    this.#entries.delete(nodeId);
+    this.#changed.delete(nodeId);
+    if (entry.isRegistered) this.#registered--;
   }
 
   /** Writes what changed. Never rejects: what fails is written at the next call. */
   async save(): Promise<void> {
-    if (this.#changed.size === 0) return;
-    const ids = [...this.#changed];
+    const ids = [...this.#changed].filter((id) => this.#entries.get(id)?.isRegistered);
+    if (ids.length === 0) return;
+    // What changes while the store writes is written at the next call.
     this.#changed.clear();
     try {
-      await this.#store.putNodes(new Map(ids.map((id) => [id, this.#nodes.get(id)])));
+      const copies = ids.map((id) => [id, { ...this.#entries.get(id)!.info }] as const);
+      await this.#store.putNodes(new Map(copies));
     } catch {
-      for (const id of ids) this.#changed.add(id);
+      for (const id of ids) if (this.#entries.has(id)) this.#changed.add(id);
     }
   }
+
+  #info(node: Node): NodeInfo | undefined {
+    return this.#entries.get(node.node_id)?.info;
+  }
+
+  #setReplaying(info: NodeInfo, replaying: boolean): void {
+    if (info.replaying !== replaying) this.#replaying += replaying ? 1 : -1;
+    info.replaying = replaying;
+  }
+
+  #setDuplicate(info: NodeInfo, isDuplicate: boolean): void {
+    info.duplicate_id = isDuplicate;
+    setSince(info, "duplicate_since_wall_ms", isDuplicate, this.#clock.wallMs());
+  }
+
+  #setApplied(info: NodeInfo, version: number): void {
+    info.cfg_version_applied = version;
+    this.#setPending(info);
+  }
+
+  #setPending(info: NodeInfo): void {
+    const isPending = info.cfg_version_desired > info.cfg_version_applied;
+    setSince(info, "config_pending_since_wall_ms", isPending, this.#clock.wallMs());
+  }
+
+  #observeClock({ info, clock }: Entry, monoMs: number): void {
+    const { offsetMs, errorMs } = clock.observe(
+      monoMs,
+      this.#clock.wallMs(),
+      this.#clock.monotonicMs(),
+    );
+    info.clock_offset_ms = offsetMs;
+    info.clock_offset_error_ms = errorMs;
+  }
+}
+
+function newEntry(info: NodeInfo, isRegistered: boolean): Entry {
+  const clock = new ClockOffset();
+  return { info, isRegistered, clock, takeovers: [], rateBase: info.records, replayUntil: 0 };
+}
+
+type SinceName = {
+  [K in keyof NodeInfo]-?: K extends `${string}_since_wall_ms` ? K : never;
+}[keyof NodeInfo];
+
+/** Notes since when something holds: since before if it held then. */
+function setSince(info: NodeInfo, name: SinceName, holds: boolean, now: number): void {
+  if (!holds) delete info[name];
+  else info[name] ??= now;
 }

@@ -1,22 +1,41 @@
 /**
- * The host's side of one connection as a state machine: what a line means in the present state, and when the
- * node counts as gone. Pure: it knows no socket, clock or store.
+ * The host's side of one connection as a state machine: what a line means in the present state, what to
+ * answer, and when the node counts as gone. The twin of the node's `uplink.ts`. Pure: it knows no socket,
+ * clock or store.
  *
  * ```
- *  greeting ── hello ──▶ opening ── welcomed ──▶ open ── error, silence, end ──▶ closed
+ *  greeting ── hello ──▶ opening ── welcome ──▶ open ── error, silence, end ──▶ closed
  * ```
+ * Invariants: an ack says only what the ledger calls durable; a configuration is told once; a node that keeps
+ * more in flight than it was ever granted is refused.
  */
-import { PROTO_VERSION, SILENCE_INTERVALS } from "../limits.ts";
+import { assert } from "../assert.ts";
 import {
+  ACK_RANGES_MAX,
+  FRAME_BYTES_MAX,
+  LINE_BYTES_MAX,
+  PROTO_VERSION,
+  SILENCE_INTERVALS,
+  WELCOME_RANGES_MAX,
+} from "../limits.ts";
+import {
+  type Ack,
+  type Broadcast,
   type ConfigApplied,
+  type ConfigUpdate,
+  type Credit,
   type Encoding,
   type ErrorCode,
   type Gap,
   type Heartbeat,
   type Hello,
   parseNodeMessage,
+  type VersionedConfig,
+  type Welcome,
 } from "../protocol/message.ts";
+import type { Range } from "../protocol/ranges.ts";
 import type { TelemetryRecord } from "../protocol/record.ts";
+import { differsMuch } from "./credit.ts";
 
 /** What a line asks of the driver. */
 export type SessionEffect =
@@ -32,9 +51,21 @@ export type SessionEffect =
 
 /** Times in milliseconds. */
 export interface SessionLimits {
+  readonly hostId: string;
   readonly handshakeMs: number;
   readonly heartbeatMs: number;
+  readonly broadcastMs: number;
 }
+
+/** What is durable of the session's epoch; a ledger. */
+export interface DurableView {
+  readonly highAcked: number;
+  readonly maxSeq: number;
+  ranges(count: number): Range[];
+}
+
+/** What a node may have in flight beyond any credit that it was granted: what is on its way when one shrinks. */
+const OVERDRAFT_BYTES = 2 * FRAME_BYTES_MAX;
 
 /** See the head of the file. */
 export class Session {
@@ -42,11 +73,15 @@ export class Session {
   #limits: SessionLimits;
   /** Who TLS says that the peer is. */
   #identity: string | undefined;
-  #nodeId = "";
-  #epoch = "";
+  #hello: Hello | undefined;
   #silentAtMs: number;
+  /** What the node was told last: acks, credit, version of the configuration. */
+  #told = { highAcked: 0, ranges: "[]", credit: { records: 0, bytes: 0 }, cfgVersion: 0 };
+  #creditBytesMax = 0;
+  #isAckOwed = false;
 
   constructor(limits: SessionLimits, identity: string | undefined, nowMs: number) {
+    assert(limits.heartbeatMs > 0 && limits.broadcastMs > 0, "intervals must be above 0");
     this.#limits = limits;
     this.#identity = identity;
     this.#silentAtMs = nowMs + limits.handshakeMs;
@@ -72,7 +107,7 @@ export class Session {
       case "hello":
         return this.#receiveHello(message);
       case "telemetry":
-        if (message.node_id !== this.#nodeId || message.epoch !== this.#epoch) {
+        if (message.node_id !== this.#hello!.node_id || message.epoch !== this.#hello!.epoch) {
           return refuse("bad_message", "telemetry: node_id or epoch is not that of the hello");
         }
         return { kind: "record", record: message };
@@ -88,10 +123,96 @@ export class Session {
     }
   }
 
-  /** The welcome was sent. */
-  welcomed(nowMs: number): void {
+  /** The answer to the hello; the session is open once it is sent. */
+  welcome(
+    durable: DurableView,
+    encoding: Encoding,
+    credit: Credit,
+    config: VersionedConfig | undefined,
+    nowMs: number,
+  ): Welcome {
+    assert(this.#state === "opening", "a welcome answers a hello");
     this.#state = "open";
     this.#heard(nowMs);
+    const ranges = durable.ranges(WELCOME_RANGES_MAX);
+    const newer = config !== undefined && config.cfg_version > this.#hello!.cfg_version;
+    this.#told = {
+      highAcked: durable.highAcked,
+      ranges: JSON.stringify(ranges.slice(0, ACK_RANGES_MAX)),
+      credit,
+      cfgVersion: newer ? config.cfg_version : this.#hello!.cfg_version,
+    };
+    this.#creditBytesMax = credit.bytes;
+    return {
+      type: "welcome",
+      proto: PROTO_VERSION,
+      encoding,
+      host_id: this.#limits.hostId,
+      high_acked: durable.highAcked,
+      ...(ranges.length > 0 ? { ranges } : {}),
+      max_seq: durable.maxSeq,
+      credit,
+      limits: {
+        line_bytes_max: LINE_BYTES_MAX,
+        heartbeat_ms: this.#limits.heartbeatMs,
+        broadcast_ms: this.#limits.broadcastMs,
+      },
+      ...(newer ? { config } : {}),
+    };
+  }
+
+  /** Something came that is accounted for already: the next ack is due, whatever it says. */
+  repeated(): void {
+    this.#isAckOwed = true;
+  }
+
+  /** What to tell of what is durable, or nothing where the node knows it. Acks are cumulative. */
+  ack(durable: DurableView, credit: Credit): Ack | undefined {
+    if (this.#state !== "open") return undefined;
+    const told = this.#told;
+    assert(durable.highAcked >= told.highAcked, "acks don't go back within a session");
+    const newCredit = differsMuch(credit, told.credit);
+    const ranges = durable.ranges(ACK_RANGES_MAX);
+    const rangesText = JSON.stringify(ranges);
+    const isNews = newCredit || durable.highAcked !== told.highAcked || rangesText !== told.ranges;
+    if (!isNews && !this.#isAckOwed) return undefined;
+    this.#isAckOwed = false;
+    told.highAcked = durable.highAcked;
+    told.ranges = rangesText;
+    if (newCredit) {
+      told.credit = credit;
+      this.#creditBytesMax = Math.max(this.#creditBytesMax, credit.bytes);
+    }
+    return {
+      type: "ack",
+      high_acked: durable.highAcked,
+      ...(ranges.length > 0 ? { ranges } : {}),
+      ...(newCredit ? { credit } : {}),
+    };
+  }
+
+  /** A configuration to send, unless the node was told of it, or has a newer one. */
+  configUpdate(config: VersionedConfig): ConfigUpdate | undefined {
+    if (this.#state !== "open" || config.cfg_version <= this.#told.cfgVersion) return undefined;
+    this.#told.cfgVersion = config.cfg_version;
+    return { type: "config_update", ...config };
+  }
+
+  /** Shows the node that the host lives. */
+  broadcast(wallMs: number, cfgVersion: number): Broadcast | undefined {
+    if (this.#state !== "open") return undefined;
+    return {
+      type: "broadcast",
+      host_id: this.#limits.hostId,
+      ts_wall_ms: wallMs,
+      cfg_version: cfgVersion,
+    };
+  }
+
+  /** Refuses a node that keeps more in flight than it was ever granted; `heldBytes` are received, not durable. */
+  checkCredit(heldBytes: number): SessionEffect | undefined {
+    if (heldBytes <= this.#creditBytesMax + OVERDRAFT_BYTES) return undefined;
+    return refuse("over_credit", `${heldBytes} bytes in flight, the credit is less`);
   }
 
   /** Refuses a node that has been silent for too long. */
@@ -114,8 +235,7 @@ export class Session {
       return refuse("forbidden", message);
     }
     this.#state = "opening";
-    this.#nodeId = hello.node_id;
-    this.#epoch = hello.epoch;
+    this.#hello = hello;
     const encoding = hello.encodings.find((name) => name === "deflate" || name === "ndjson");
     return { kind: "hello", hello, encoding: (encoding ?? "ndjson") as Encoding };
   }

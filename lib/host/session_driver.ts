@@ -1,9 +1,11 @@
-/** Runs one session on a connection: bytes to lines to effects, back-pressure, acks. */
+/**
+ * Runs one session on a connection: bytes to lines to effects, reading no faster than the store takes it,
+ * and what the session answers to bytes. Whatever goes wrong in here ends this session and nothing else.
+ */
 import { getLogger } from "@logtape/logtape";
-import { ACK_RANGES_MAX, LINE_BYTES_MAX, PROTO_VERSION, WELCOME_RANGES_MAX } from "../limits.ts";
+import { oneLine, printable } from "../errors.ts";
 import type { Clock, Connection } from "../platform/platform.ts";
 import {
-  type Credit,
   encodeMessage,
   type Encoding,
   type ErrorCode,
@@ -11,80 +13,78 @@ import {
   type HostMessage,
   type VersionedConfig,
 } from "../protocol/message.ts";
-import type { TelemetryRecord } from "../protocol/record.ts";
 import { type Decoded, encodeLines, WireDecoder } from "../protocol/wire.ts";
-import { differsMuch } from "./credit.ts";
+import type { Admitted } from "./admission.ts";
+import { creditFor } from "./credit.ts";
+import type { Faults } from "./faults.ts";
+import type { Intake, Taken } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
-import type { NodeInfo } from "./registry.ts";
+import type { EventLog } from "./event_log.ts";
+import type { Node, Registry } from "./registry.ts";
 import { Session, type SessionEffect, type SessionLimits } from "./session.ts";
 
-/** What a session asks of the host. */
-export interface SessionHost {
-  readonly clock: Clock;
-  readonly hostId: string;
-  readonly limits: SessionLimits & {
-    readonly broadcastMs: number;
-    /** Received bytes that may wait for the store before reading stops. */
-    readonly unprocessedBytesMax: number;
-  };
-  /**
-   * Lets a node in: ends its older session, waits until that one's records are settled, and gives the state
-   * to go on from; or says why not.
-   */
-  admit(driver: SessionDriver, hello: Hello, encoding: Encoding): Promise<Admission>;
-  /** Something was taken in for the next commit. */
-  added(ledger: Ledger, records: number): void;
-  /** Resolves when the next commit is over. */
-  settled(ledger: Ledger): Promise<void>;
-  creditFor(driver: SessionDriver): Credit;
-  /** Faults: whether acks wait, and whether a line is taken in twice. */
-  isStalled(): boolean;
-  duplicates(): boolean;
-  event(kind: string, nodeId: string, detail: Record<string, unknown>): void;
-  note(what: "record" | "duplicate" | "bad_line", node: NodeInfo | undefined): void;
-  /** A new record was taken in; `line` is its JSON. */
-  received(node: NodeInfo, record: TelemetryRecord, line: string): void;
-  noteEffect(driver: SessionDriver, effect: SessionEffect): void;
+/** Counters over all sessions since the start. */
+export interface SessionCounters {
+  bad_lines: number;
+  /** Sessions that ended by a mistake of ours. */
+  session_errors: number;
 }
 
-/** See {@linkcode SessionHost.admit}. */
-export type Admission =
-  | { ok: true; ledger: Ledger; node: NodeInfo; config: VersionedConfig | undefined }
-  | { ok: false; code: ErrorCode; message: string; retryAfterMs?: number };
+/** What sessions share. */
+export interface SessionParts {
+  readonly clock: Clock;
+  readonly limits: SessionLimits;
+  readonly inflightBytesTotal: number;
+  readonly registry: Registry;
+  readonly intake: Intake;
+  readonly events: EventLog;
+  readonly faults: Faults;
+  readonly counters: SessionCounters;
+  readonly admit: (
+    driver: SessionDriver,
+    hello: Hello,
+    encoding: Encoding,
+  ) => Promise<Admitted>;
+}
 
 const log = getLogger(["holdfast", "session"]);
+
+const REFUSALS: Readonly<Record<Exclude<Taken, "new" | "known">, [ErrorCode, string]>> = {
+  too_far: ["bad_message", "seq is too far above all others of its epoch"],
+  too_scattered: ["too_many_ranges", "too many separate ranges above high_acked"],
+  no_room: ["busy", "the host knows as many nodes as it allows"],
+};
 
 /** See the head of the file. */
 export class SessionDriver {
   readonly connection: Connection;
-  node: NodeInfo | undefined;
+  nodeId: string | undefined;
+  node: Node | undefined;
+  /** Set by whoever lets the node in; released when the session has ended. */
   ledger: Ledger | undefined;
-  /** `next_seq` of the hello: below it the node replays. */
-  replayUntil = 0;
-  #host: SessionHost;
+  #parts: SessionParts;
   #session: Session;
   #decoder = new WireDecoder();
   #encoding: Encoding = "ndjson";
   #closed = false;
-  #unprocessedBytes = 0;
-  #credit: Credit | undefined;
-  /** Version of the newest configuration that the node has or was sent. */
-  #toldVersion = 0;
-  #ackedHigh = 0;
-  #ackedRanges = "";
+  #isStopping = false;
   #ackDue = false;
-  #sending = false;
+  #sending = 0;
+  #opening: Promise<void> | undefined;
   #ended: Promise<void> | undefined;
 
-  constructor(connection: Connection, host: SessionHost) {
+  constructor(connection: Connection, parts: SessionParts) {
     this.connection = connection;
-    this.#host = host;
-    const now = host.clock.monotonicMs();
-    this.#session = new Session(host.limits, connection.identity, now);
+    this.#parts = parts;
+    const now = parts.clock.monotonicMs();
+    this.#session = new Session(parts.limits, connection.identity, now);
   }
 
   get isOpen(): boolean {
     return this.#session.isOpen && !this.#closed;
+  }
+  get isClosed(): boolean {
+    return this.#closed;
   }
   /** Resolves when the session has ended and takes nothing in any more. */
   get ended(): Promise<void> {
@@ -93,7 +93,15 @@ export class SessionDriver {
 
   /** Runs until the connection ends. Never rejects. */
   run(): Promise<void> {
-    return this.#ended ??= this.#readLoop();
+    return this.#ended ??= this.#readLoop().catch((error) => {
+      this.#parts.counters.session_errors++;
+      log.error("{peer} {node}: session ended by an error of this program: {reason}", {
+        peer: this.connection.peer,
+        node: this.nodeId ?? "(no hello)",
+        reason: oneLine(error),
+      });
+      this.refuse("internal", "the host made a mistake with what this session sent");
+    });
   }
 
   /** Ends the session with an `error` message. */
@@ -102,10 +110,18 @@ export class SessionDriver {
     this.#send({
       type: "error",
       code,
-      message: message.slice(0, 4_000),
+      message: printable(message),
       ...(retryAfterMs === undefined ? {} : { retry_after_ms: retryAfterMs }),
     });
     this.close();
+  }
+
+  /** Takes nothing in any more, acks what becomes durable of what came, and ends with an `error` message. */
+  async finish(code: ErrorCode, message: string, retryAfterMs: number): Promise<void> {
+    this.#isStopping = true;
+    if (this.ledger !== undefined) await this.#parts.intake.settled(this.ledger);
+    this.ack();
+    this.refuse(code, message, retryAfterMs);
   }
 
   close(): void {
@@ -123,75 +139,53 @@ export class SessionDriver {
 
   /** Shows the node that the host lives; left out while the node doesn't read. */
   broadcast(cfgVersion: number): void {
-    if (!this.isOpen || this.#sending) return;
-    const { hostId, clock } = this.#host;
-    this.#send({
-      type: "broadcast",
-      host_id: hostId,
-      ts_wall_ms: clock.wallMs(),
-      cfg_version: cfgVersion,
-    });
+    if (this.#closed || this.#sending > 0) return;
+    const message = this.#session.broadcast(this.#parts.clock.wallMs(), cfgVersion);
+    if (message !== undefined) this.#send(message);
   }
 
-  /** Sends a configuration, unless the node was told of it, or has a newer one. */
+  /** Sends a configuration that the node doesn't know of. */
   pushConfig(config: VersionedConfig): void {
-    if (!this.isOpen || config.cfg_version <= this.#toldVersion) return;
-    this.#toldVersion = config.cfg_version;
-    this.#send({ type: "config_update", ...config });
+    const message = this.#closed ? undefined : this.#session.configUpdate(config);
+    if (message !== undefined) this.#send(message);
   }
 
-  /** Tells what is durable now. Acks are cumulative: while one leaves, the next waits and covers both. */
+  /** Tells what is durable now. While one message leaves, the ack waits and covers more. */
   ack(): void {
     const { ledger } = this;
     if (!this.isOpen || ledger === undefined) return;
-    if (this.#sending || this.#host.isStalled()) {
-      this.#ackDue = true;
-      return;
-    }
-    this.#ackDue = false;
-    const credit = this.#host.creditFor(this);
-    const newCredit = this.#credit === undefined || differsMuch(credit, this.#credit);
-    const ranges = ledger.ranges(ACK_RANGES_MAX);
-    const rangesText = JSON.stringify(ranges);
-    if (!newCredit && ledger.highAcked === this.#ackedHigh && rangesText === this.#ackedRanges) {
-      return;
-    }
-    this.#ackedHigh = ledger.highAcked;
-    this.#ackedRanges = rangesText;
-    this.#credit = credit;
-    this.#send({
-      type: "ack",
-      high_acked: ledger.highAcked,
-      ...(ranges.length > 0 ? { ranges } : {}),
-      ...(newCredit ? { credit } : {}),
-    });
+    this.#ackDue = this.#sending > 0 || this.#parts.faults.holdsAcks();
+    if (this.#ackDue) return;
+    const message = this.#session.ack(ledger, this.#credit());
+    if (message !== undefined) this.#send(message);
   }
 
-  /** What was received so far has been settled by the store. */
-  processed(): void {
-    this.#unprocessedBytes = 0;
+  #credit() {
+    return creditFor(this.#parts.inflightBytesTotal, this.#parts.registry.replaying);
   }
 
   async #readLoop(): Promise<void> {
     for (;;) {
       const chunk = await this.connection.read();
-      if (chunk === undefined || this.#closed) break;
-      await this.#take(this.#decoder.push(chunk));
-      if (this.#closed) break;
-      this.#unprocessedBytes += chunk.length;
-      while (
-        this.#unprocessedBytes > this.#host.limits.unprocessedBytesMax && this.ledger !== undefined
-      ) {
-        await this.#host.settled(this.ledger);
-        this.#unprocessedBytes = 0;
+      if (chunk === undefined || this.#closed || this.#isStopping) break;
+      for (const decoded of this.#decoder.push(chunk)) {
+        await this.#receive(decoded);
+        if (this.#closed) return;
       }
+    }
+    if (this.#isStopping || this.#closed) return;
+    // The node sends no more, but may still read: it hears of all that it sent.
+    if (this.ledger !== undefined) {
+      await this.#parts.intake.settled(this.ledger);
+      this.ack();
     }
     this.close();
   }
 
-  async #take(decoded: Decoded): Promise<void> {
-    for (const line of decoded.lines) {
-      this.#perform(this.#session.receive(line, this.#host.clock.monotonicMs()), line);
+  async #receive({ lines, bad }: Decoded): Promise<void> {
+    const { clock, faults, intake } = this.#parts;
+    for (const line of lines) {
+      this.#perform(this.#session.receive(line, clock.monotonicMs()), line);
       const opening = this.#opening;
       if (opening !== undefined) {
         // Taken before the wait: lines that came with the hello are read within it and must not wait for it.
@@ -199,117 +193,104 @@ export class SessionDriver {
         await opening;
       }
       if (this.#closed) return;
-      if (this.isOpen && this.#host.duplicates()) {
-        this.#perform(this.#session.receive(line, this.#host.clock.monotonicMs()), line);
+      if (this.isOpen && faults.strikes("duplicate") !== undefined) {
+        this.#perform(this.#session.receive(line, clock.monotonicMs()), line);
       }
       if (this.#closed) return;
     }
-    if (decoded.bad !== undefined) {
-      this.#refuseEffect({ kind: "refuse", ...decoded.bad });
-    }
+    if (bad !== undefined) return this.#refuseEffect({ kind: "refuse", ...bad });
+    if (this.ledger === undefined) return;
+    const over = this.#session.checkCredit(this.ledger.heldBytes);
+    if (over?.kind === "refuse") return this.#refuseEffect(over);
+    await intake.room(this.ledger);
+    if (this.#ackDue) this.ack();
   }
 
-  #opening: Promise<void> | undefined;
-
   #perform(effect: SessionEffect, line: string): void {
+    const { intake, registry, events } = this.#parts;
     switch (effect.kind) {
-      case "record": {
-        const { record } = effect;
-        const isNew = this.ledger!.offer({
-          seq: record.seq,
-          ts_wall_ms: record.ts_wall_ms,
-          ts_mono_ms: record.ts_mono_ms,
-          is_anomaly: record.anomaly.is_anomaly,
-          score: record.anomaly.score,
-          payload: line,
-        });
-        this.#host.note(isNew ? "record" : "duplicate", this.node);
-        if (isNew) {
-          if (record.anomaly.is_anomaly) this.node!.anomalies++;
-          this.#host.received(this.node!, record, line);
-          this.#host.added(this.ledger!, 1);
-          if (this.ledger!.isTooScattered) {
-            this.refuse("too_many_ranges", "too many separate ranges above high_acked");
-          }
-        } else this.#ackDue = true;
-        return;
-      }
-      case "gap": {
-        const lost = this.ledger!.offerGap(effect.gap);
-        const { reason } = effect.gap;
-        for (const { from_seq, to_seq } of lost) {
-          this.node!.gap_records += to_seq - from_seq + 1;
-          this.#host.event("gap", this.node!.node_id, { from_seq, to_seq, reason });
-        }
-        // Also where nothing was lost: the gap may close a hole that the ack must tell of.
-        this.#host.added(this.ledger!, 0);
-        return;
-      }
       case "hello":
+        this.nodeId = effect.hello.node_id;
         this.#opening = this.#open(effect.hello, effect.encoding);
         return;
+      case "record":
+        return this.#taken(intake.record(this.node!, this.ledger!, effect.record, line));
+      case "gap":
+        return this.#taken(intake.gap(this.node!, this.ledger!, effect.gap));
+      case "heartbeat":
+        registry.heartbeat(this.node!, effect.heartbeat);
+        if (effect.heartbeat.final) {
+          const { next_seq, backlog } = effect.heartbeat;
+          events.add("final_heartbeat", this.nodeId!, { next_seq, backlog });
+        }
+        return;
+      case "config_applied": {
+        const { ok, cfg_version, cfg_version_applied, error } = effect.applied;
+        registry.configApplied(this.node!, effect.applied);
+        events.add(ok ? "config_applied" : "config_refused", this.nodeId!, {
+          cfg_version,
+          cfg_version_applied,
+          ...(error === undefined ? {} : { error: printable(error) }),
+        });
+        return;
+      }
       case "refuse":
         return this.#refuseEffect(effect);
       case "ended":
-        log.info("{peer}: {reason}", { peer: this.connection.peer, reason: effect.reason });
+        log.info("{peer}: {reason}", {
+          peer: this.connection.peer,
+          reason: printable(effect.reason),
+        });
         return this.close();
-      default:
-        this.#host.noteEffect(this, effect);
     }
   }
 
+  #taken(taken: Taken): void {
+    if (taken === "new") return;
+    if (taken === "known") {
+      this.#session.repeated();
+      // What was received before it may not be durable yet: then the ack follows the commit.
+      this.#ackDue = true;
+      return;
+    }
+    const [code, message] = REFUSALS[taken];
+    this.#refuseEffect({ kind: "refuse", code, message });
+  }
+
   #refuseEffect(effect: SessionEffect & { kind: "refuse" }): void {
-    if (effect.code !== "timeout") this.#host.note("bad_line", this.node);
+    if (effect.code !== "timeout") this.#parts.counters.bad_lines++;
     log.warn("{peer} {node}: closed with {code}: {message}", {
       peer: this.connection.peer,
-      node: this.node?.node_id ?? "(no hello)",
+      node: this.nodeId ?? "(no hello)",
       code: effect.code,
-      message: effect.message,
+      message: printable(effect.message, 500),
     });
     this.refuse(effect.code, effect.message);
   }
 
   async #open(hello: Hello, encoding: Encoding): Promise<void> {
-    const admission = await this.#host.admit(this, hello, encoding);
-    if (!admission.ok) {
-      return this.refuse(admission.code, admission.message, admission.retryAfterMs);
+    const admitted = await this.#parts.admit(this, hello, encoding);
+    if (!admitted.ok) {
+      return this.refuse(admitted.code, admitted.message, admitted.retryAfterMs);
     }
-    if (this.#closed) return;
-    const { ledger, node, config } = admission;
+    const { ledger, node, config } = admitted;
     this.ledger = ledger;
     this.node = node;
-    this.replayUntil = hello.next_seq;
-    this.#toldVersion = Math.max(hello.cfg_version, config?.cfg_version ?? 0);
-    this.#credit = this.#host.creditFor(this);
-    this.#ackedHigh = ledger.highAcked;
-    const ranges = ledger.ranges(WELCOME_RANGES_MAX);
-    const { heartbeatMs, broadcastMs } = this.#host.limits;
-    this.#send({
-      type: "welcome",
-      proto: PROTO_VERSION,
-      encoding,
-      host_id: this.#host.hostId,
-      high_acked: ledger.highAcked,
-      ...(ranges.length > 0 ? { ranges } : {}),
-      max_seq: ledger.maxSeq,
-      credit: this.#credit,
-      limits: {
-        line_bytes_max: LINE_BYTES_MAX,
-        heartbeat_ms: heartbeatMs,
-        broadcast_ms: broadcastMs,
-      },
-      ...(config === undefined ? {} : { config }),
-    });
+    if (this.#closed) return;
+    const now = this.#parts.clock.monotonicMs();
+    this.#send(this.#session.welcome(ledger, encoding, this.#credit(), config, now));
     this.#encoding = encoding;
-    this.#session.welcomed(this.#host.clock.monotonicMs());
-    await this.#take(this.#decoder.use(encoding));
+    for (const decoded of this.#decoder.use(encoding)) {
+      await this.#receive(decoded);
+      if (this.#closed) return;
+    }
   }
 
   #send(message: HostMessage): void {
-    this.#sending = true;
+    this.#sending++;
     const bytes = encodeLines(this.#encoding, [encodeMessage(message)]);
     this.connection.write(bytes).then(() => {
-      this.#sending = false;
+      this.#sending--;
       if (this.#ackDue) this.ack();
     });
   }

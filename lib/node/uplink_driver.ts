@@ -16,7 +16,7 @@ import {
   type VersionedConfig,
 } from "../protocol/message.ts";
 import { linePrefix, recordLine } from "../protocol/record.ts";
-import { encodeLines, WireDecoder } from "../protocol/wire.ts";
+import { type Decoded, encodeLines, WireDecoder } from "../protocol/wire.ts";
 import type { StoredRecord } from "../wal/wal.ts";
 import { Backoff } from "./backoff.ts";
 import { type SendPlan, Uplink, type UplinkEffect, type UplinkLog } from "./uplink.ts";
@@ -317,23 +317,25 @@ class Session {
       if (chunk === undefined) return this.close({ reason: "host closed the connection" });
       if (this.#end !== undefined) return;
       this.#o.onTraffic(0, 0, chunk.length);
-      await this.#take(this.#decoder.push(chunk));
+      await this.#receive(this.#decoder.push(chunk));
       this.#writerWake.wake();
     }
   }
 
-  async #take(decoded: ReturnType<WireDecoder["push"]>): Promise<void> {
-    for (const line of decoded.lines) {
-      const parsed = parseHostMessage(line);
-      if (!parsed.ok) return this.#refuse("bad_message", parsed.error);
-      const { message } = parsed;
-      const effect = this.#uplink.receive(message, this.#o.clock.monotonicMs());
-      if (effect.kind === "open" && message.type === "welcome") {
-        await this.#open(effect, message.host_id);
-      } else this.#perform(effect);
-      if (this.#end !== undefined) return;
+  async #receive(decoded: Iterable<Decoded>): Promise<void> {
+    for (const { lines, bad } of decoded) {
+      for (const line of lines) {
+        const parsed = parseHostMessage(line);
+        if (!parsed.ok) return this.#refuse("bad_message", parsed.error);
+        const { message } = parsed;
+        const effect = this.#uplink.receive(message, this.#o.clock.monotonicMs());
+        if (effect.kind === "open" && message.type === "welcome") {
+          await this.#open(effect, message.host_id);
+        } else this.#perform(effect);
+        if (this.#end !== undefined) return;
+      }
+      if (bad !== undefined) return this.#refuse(bad.code, bad.message);
     }
-    if (decoded.bad !== undefined) this.#refuse(decoded.bad.code, decoded.bad.message);
   }
 
   /** Ends the session over what the host sent, and tells it why. */
@@ -357,7 +359,7 @@ class Session {
     this.#uplink.start(this.#o.clock.monotonicMs());
     this.#o.onOpen(effect.encoding, hostId);
     if (effect.config !== undefined) this.#applyConfig(effect.config);
-    await this.#take(this.#decoder.use(effect.encoding));
+    await this.#receive(this.#decoder.use(effect.encoding));
   }
 
   #perform(effect: UplinkEffect): void {

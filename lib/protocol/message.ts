@@ -4,13 +4,14 @@
  */
 import Type from "typebox";
 import { Compile } from "typebox/compile";
-import { PROTO_VERSION } from "../limits.ts";
-import { EPOCH_PATTERN, NODE_ID_PATTERN, Seq, TelemetryRecord } from "./record.ts";
+import { oneLine } from "../errors.ts";
+import { CFG_VERSION_MAX, PROTO_VERSION } from "../limits.ts";
+import { EPOCH_PATTERN, NODE_ID_PATTERN, recordProblem, Seq, TelemetryRecord } from "./record.ts";
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const Version = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const Version = Type.Integer({ minimum: 0, maximum: CFG_VERSION_MAX });
 const Text = Type.String({ maxLength: 1_024 });
-const Ranges = Type.Array(Type.Tuple([Seq, Seq]));
+const Ranges = Type.Array(Type.Tuple([Seq, Seq]), { maxItems: 4_096 });
 const ConfigValues = Type.Record(Type.String(), Type.Unknown());
 
 /** How messages are put into bytes after the handshake. */
@@ -146,6 +147,8 @@ export const ErrorCode = Type.Union([
   Type.Literal("busy"),
   Type.Literal("store_failed"),
   Type.Literal("too_many_ranges"),
+  Type.Literal("over_credit"),
+  Type.Literal("internal"),
   Type.Literal("shutdown"),
 ]);
 /** See {@linkcode ErrorCode}. */
@@ -153,7 +156,8 @@ export type ErrorCode = Type.Static<typeof ErrorCode>;
 /** Either side, just before it closes. */
 export const ErrorMessage = Type.Object({
   type: Type.Literal("error"),
-  code: ErrorCode,
+  /** One that the receiver doesn't know is as good as any: it only tells people and counters why. */
+  code: Type.String({ pattern: "^[a-z][a-z0-9_]{0,31}$" }),
   message: Type.String({ maxLength: 4_096 }),
   retry_after_ms: Type.Optional(Count),
 });
@@ -215,9 +219,14 @@ function parser<M>(schemas: Record<string, Type.TSchema>): (text: string) => Par
     if (check === undefined) {
       return { ok: false, error: `unknown message type ${JSON.stringify(type)?.slice(0, 80)}` };
     }
-    if (check.Check(value)) return { ok: true, message: value as M };
+    if (check.Check(value)) {
+      const problem = type === "telemetry" ? recordProblem(value as TelemetryRecord) : undefined;
+      if (problem !== undefined) return { ok: false, error: `${type}: ${problem}` };
+      return { ok: true, message: value as M };
+    }
     const first = check.Errors(value)[0];
-    return { ok: false, error: `${type}: ${first?.instancePath || "message"} ${first?.message}` };
+    const where = (first?.instancePath || "message").slice(0, 200);
+    return { ok: false, error: oneLine(`${type}: ${where} ${first?.message}`) };
   };
 }
 

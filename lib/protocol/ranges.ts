@@ -2,6 +2,7 @@
  * A set of seqs kept as sorted, disjoint, inclusive ranges: what the host holds above `high_acked`, what the
  * node has sent. Memory and work grow with the number of ranges, not of seqs.
  */
+import { assert } from "../assert.ts";
 
 /** `[from, to]`, both inclusive. */
 export type Range = [from: number, to: number];
@@ -9,11 +10,21 @@ export type Range = [from: number, to: number];
 /** A set of seqs; see the head of the file. */
 export class RangeSet {
   #ranges: Range[];
+  /** Changes whenever the set does. */
+  changes = 0;
 
   /** `ranges` may overlap and be in any order. */
   constructor(ranges: Iterable<readonly [number, number]> = []) {
     this.#ranges = [];
     for (const [from, to] of ranges) this.add(from, to);
+  }
+
+  /** An independent copy. */
+  copy(): RangeSet {
+    const copy = new RangeSet();
+    copy.#ranges = this.#ranges.map(([from, to]) => [from, to]);
+    copy.changes = this.changes;
+    return copy;
   }
 
   /** The ranges, ascending. A view: valid until the next change. */
@@ -58,6 +69,8 @@ export class RangeSet {
 
   /** Adds `from` to `to`; touching ranges become one. */
   add(from: number, to: number = from): void {
+    assert(from <= to, `a range goes from ${from} to ${to}`);
+    this.changes++;
     const start = this.#find(from - 1);
     let end = start;
     let low = from, high = to;
@@ -71,6 +84,7 @@ export class RangeSet {
 
   /** Takes `from` to `to` out. */
   remove(from: number, to: number): void {
+    this.changes++;
     const start = this.#find(from);
     let end = start;
     const rest: Range[] = [];
@@ -118,6 +132,8 @@ export class RangeSet {
       high = Math.max(high, top);
       taken++;
     }
+    if (taken === 0) return high;
+    this.changes++;
     this.#ranges.splice(0, taken);
     return high;
   }

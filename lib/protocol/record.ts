@@ -6,7 +6,14 @@
  * come from where it lies. {@linkcode recordLine} puts them in front when it is sent.
  */
 import Type from "typebox";
-import { LINE_BYTES_MAX } from "../limits.ts";
+import {
+  AGG_SAMPLES_MAX,
+  CFG_VERSION_MAX,
+  LINE_BYTES_MAX,
+  NESTING_MAX,
+  RECORD_METRICS_MAX,
+  SEQ_MAX,
+} from "../limits.ts";
 
 /** What a node may be called: it becomes a file name, a certificate name and a URL segment. */
 export const NODE_ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
@@ -14,7 +21,7 @@ export const NODE_ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
 export const EPOCH_PATTERN = "^[0-9a-f]{16}$";
 
 /** A seq: 1, 2, 3 … */
-export const Seq = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+export const Seq = Type.Integer({ minimum: 1, maximum: SEQ_MAX });
 
 /** One flagged metric: its value's distance from the mean of its window in standard deviations. */
 export const MetricAnomaly = Type.Object({
@@ -45,7 +52,7 @@ export type AnomalyEvent = Type.Static<typeof AnomalyEvent>;
 
 /** How a downsampled record was made: sample count, lowest and highest value of each metric. */
 export const Aggregate = Type.Object({
-  n: Type.Integer({ minimum: 1 }),
+  n: Type.Integer({ minimum: 1, maximum: AGG_SAMPLES_MAX }),
   min: Type.Record(Type.String(), Type.Number()),
   max: Type.Record(Type.String(), Type.Number()),
 });
@@ -57,12 +64,12 @@ const content = {
   ts_mono_ms: Type.Number(),
   boot_id: Type.String({ maxLength: 64 }),
   /** Value of each metric that could be read; the mean where `agg` is present. */
-  metrics: Type.Record(Type.String(), Type.Number()),
+  metrics: Type.Record(Type.String(), Type.Number(), { maxProperties: RECORD_METRICS_MAX }),
   agg: Type.Optional(Aggregate),
   anomaly: Type.Object({
     is_anomaly: Type.Boolean(),
     /** The highest score of any metric; 0 or more. */
-    score: Type.Number(),
+    score: Type.Number({ minimum: 0 }),
     /** Only the metrics that are flagged. */
     metrics: Type.Record(Type.String(), MetricAnomaly),
     /** What is told of events in this record; absent where there is nothing. */
@@ -71,7 +78,7 @@ const content = {
   /** Verdict or value of each diagnostic, by name. */
   diagnostics: Type.Record(Type.String(), Type.Unknown()),
   degraded: Type.Boolean(),
-  cfg_version: Type.Integer({ minimum: 0 }),
+  cfg_version: Type.Integer({ minimum: 0, maximum: CFG_VERSION_MAX }),
 };
 
 /** A record without its identity, as the WAL keeps it. */
@@ -89,6 +96,39 @@ export const TelemetryRecord = Type.Object({
 });
 /** See {@linkcode TelemetryRecord}. */
 export type TelemetryRecord = Type.Static<typeof TelemetryRecord>;
+
+/** Longest name of a metric. */
+const METRIC_NAME_MAX = 200;
+const KNOWN_FIELDS = new Set(Object.keys(TelemetryRecord.properties));
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
+/**
+ * What is wrong with a record beyond its schema, in one line: names that are too long, and nesting that
+ * whoever reads the record later could not follow.
+ */
+export function recordProblem(record: TelemetryRecord): string | undefined {
+  for (const name in record.metrics) {
+    if (name.length > METRIC_NAME_MAX) {
+      return `/metrics must have names of at most ${METRIC_NAME_MAX} characters`;
+    }
+  }
+  for (const name in record.diagnostics) {
+    if (isDeeper(record.diagnostics[name], NESTING_MAX)) {
+      return `/diagnostics must not be nested deeper than ${NESTING_MAX} levels`;
+    }
+  }
+  for (const name in record) {
+    if (KNOWN_FIELDS.has(name)) continue;
+    if (isDeeper((record as Record<string, unknown>)[name], NESTING_MAX)) {
+      return `unknown fields must not be nested deeper than ${NESTING_MAX} levels`;
+    }
+  }
+  return undefined;
+}
 
 const encoder = new TextEncoder();
 

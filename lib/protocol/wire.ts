@@ -26,6 +26,8 @@ export interface Bad {
 /** Lines without newlines in order; then, where `bad` is present, nothing more can be decoded. */
 export interface Decoded {
   readonly lines: string[];
+  /** Bytes of the lines as they are held in memory: plain, whatever they took on the wire. */
+  readonly bytes: number;
   readonly bad?: Bad;
 }
 
@@ -46,10 +48,14 @@ function isTooLong(line: string): boolean {
   return line.length > LINE_BYTES_MAX || encoder.encode(line).length > LINE_BYTES_MAX;
 }
 
-/** Takes the lines of `text` up to the first that is too long. */
-function checkLines(lines: string[]): Decoded {
+/** The lines up to the first that is too long. */
+function checkLines(lines: string[], bytes: number): Decoded {
   const index = lines.findIndex(isTooLong);
-  return index < 0 ? { lines } : { lines: lines.slice(0, index), bad: lineTooLong };
+  return index < 0 ? { lines, bytes } : { lines: lines.slice(0, index), bytes, bad: lineTooLong };
+}
+
+function refused(bad: Bad): Decoded {
+  return { lines: [], bytes: 0, bad };
 }
 
 function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
@@ -70,22 +76,23 @@ export class WireDecoder {
   #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
   /**
-   * The lines that `chunk` completes. Before {@linkcode use} at most the first one: what follows it waits,
-   * as its encoding isn't known yet.
+   * The lines that `chunk` completes, a piece at a time: the next frame is inflated only when the lines of the
+   * one before were taken. Before {@linkcode use} at most the first line: what follows it waits, as its
+   * encoding isn't known yet.
    */
-  push(chunk: Uint8Array): Decoded {
+  *push(chunk: Uint8Array): Generator<Decoded> {
     switch (this.#mode) {
       case "handshake":
-        return this.#pushHandshake(chunk);
+        return yield* this.#pushHandshake(chunk);
       case "ndjson":
-        return this.#pushLines(chunk);
+        return yield* this.#pushLines(chunk);
       case "deflate":
-        return this.#pushFrames(chunk);
+        return yield* this.#pushFrames(chunk);
     }
   }
 
   /** Ends the handshake: decodes what came after its line, and all that follows, by `encoding`. */
-  use(encoding: Encoding): Decoded {
+  use(encoding: Encoding): Generator<Decoded> {
     const rest = this.#bytes;
     this.#bytes = empty;
     this.#mode = encoding;
@@ -97,60 +104,58 @@ export class WireDecoder {
     return this.#bytes.length + this.#text.length;
   }
 
-  #pushHandshake(chunk: Uint8Array): Decoded {
+  *#pushHandshake(chunk: Uint8Array): Generator<Decoded> {
     this.#bytes = concat(this.#bytes, chunk);
     const end = this.#bytes.indexOf(NEWLINE);
-    if (end < 0 && this.#bytes.length <= LINE_BYTES_MAX) return { lines: [] };
-    if (end < 0 || end > LINE_BYTES_MAX) return { lines: [], bad: lineTooLong };
+    if (end < 0 && this.#bytes.length <= LINE_BYTES_MAX) return;
+    if (end < 0 || end > LINE_BYTES_MAX) return yield refused(lineTooLong);
     const line = this.#bytes.subarray(0, end);
     this.#bytes = this.#bytes.slice(end + 1);
+    let text: string;
     try {
-      return { lines: [new TextDecoder("utf-8", { fatal: true }).decode(line)] };
+      text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(line);
     } catch {
-      return { lines: [], bad: notUtf8 };
+      return yield refused(notUtf8);
     }
+    yield { lines: [text], bytes: end };
   }
 
-  #pushLines(chunk: Uint8Array): Decoded {
+  *#pushLines(chunk: Uint8Array): Generator<Decoded> {
     let text: string;
     try {
       text = this.#utf8.decode(chunk, { stream: true });
     } catch {
-      return { lines: [], bad: notUtf8 };
+      return yield refused(notUtf8);
     }
     const lines = (this.#text + text).split("\n");
     this.#text = lines.pop()!;
-    const decoded = checkLines(lines);
-    return decoded.bad === undefined && isTooLong(this.#text)
-      ? { lines, bad: lineTooLong }
+    const decoded = checkLines(lines, chunk.length);
+    yield decoded.bad === undefined && isTooLong(this.#text)
+      ? { ...decoded, bad: lineTooLong }
       : decoded;
   }
 
-  #pushFrames(chunk: Uint8Array): Decoded {
+  *#pushFrames(chunk: Uint8Array): Generator<Decoded> {
     this.#bytes = concat(this.#bytes, chunk);
-    const lines: string[] = [];
-    for (;;) {
-      if (this.#bytes.length < FRAME_HEADER_BYTES) return { lines };
+    while (this.#bytes.length >= FRAME_HEADER_BYTES) {
       const header = new DataView(this.#bytes.buffer, this.#bytes.byteOffset);
       const length = header.getUint32(0);
       if (length === 0 || length > FRAME_BYTES_MAX) {
         const message = `frame of ${length} bytes, allowed are 1 to ${FRAME_BYTES_MAX}`;
-        return { lines, bad: { code: length === 0 ? "bad_message" : "too_long", message } };
+        return yield refused({ code: length === 0 ? "bad_message" : "too_long", message });
       }
       const end = FRAME_HEADER_BYTES + length;
-      if (this.#bytes.length < end) return { lines };
+      if (this.#bytes.length < end) return;
       const body = this.#bytes.subarray(FRAME_HEADER_BYTES, end);
-      if (checksum(body) !== header.getUint32(4)) {
-        return {
-          lines,
-          bad: { code: "bad_message", message: "frame does not match its checksum" },
-        };
-      }
-      const frame = inflateLines(body);
-      this.#bytes = this.#bytes.slice(end);
-      for (const line of frame.lines) lines.push(line);
-      if (frame.bad !== undefined) return { lines, bad: frame.bad };
+      this.#bytes = this.#bytes.subarray(end);
+      const frame = checksum(body) === header.getUint32(4)
+        ? inflateLines(body)
+        : refused({ code: "bad_message", message: "frame does not match its checksum" });
+      yield frame;
+      if (frame.bad !== undefined) return;
     }
+    // What is kept must not hold the whole chunk in memory.
+    this.#bytes = this.#bytes.slice();
   }
 }
 
@@ -160,27 +165,29 @@ function checksum(body: Uint8Array): number {
 
 /** The lines inside the body of a frame. */
 function inflateLines(body: Uint8Array): Decoded {
-  let plain: Uint8Array;
+  const bad = (message: string) => refused({ code: "bad_message", message });
+  let plain: Uint8Array, consumed: number;
   try {
-    plain = inflateRawSync(body, { maxOutputLength: FRAME_BYTES_MAX });
+    const found = inflateRawSync(body, { maxOutputLength: FRAME_BYTES_MAX, info: true });
+    const { buffer, engine } = found as unknown as {
+      buffer: Uint8Array;
+      engine: { bytesWritten: number };
+    };
+    plain = buffer;
+    consumed = engine.bytesWritten;
   } catch {
-    const message = `frame does not inflate to at most ${FRAME_BYTES_MAX} bytes`;
-    return { lines: [], bad: { code: "bad_message", message } };
+    return bad(`frame does not inflate to at most ${FRAME_BYTES_MAX} bytes`);
   }
+  if (consumed < body.length) return bad("frame goes on behind the end of its deflate stream");
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plain);
   } catch {
-    return { lines: [], bad: notUtf8 };
+    return refused(notUtf8);
   }
   const lines = text.split("\n");
-  if (lines.pop() !== "") {
-    return {
-      lines: [],
-      bad: { code: "bad_message", message: "frame does not end with a newline" },
-    };
-  }
-  return checkLines(lines);
+  if (lines.pop() !== "" || lines.length === 0) return bad("frame does not hold whole lines");
+  return checkLines(lines, plain.length);
 }
 
 /** The bytes that carry `lines`, each with its newline, in order. */

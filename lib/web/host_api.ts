@@ -4,6 +4,7 @@ import { checkRuntimeConfig, RUNTIME_SETTINGS_HELP } from "../config/runtime.ts"
 import { parseFault } from "../host/faults.ts";
 import { ALL_NODES, type Host } from "../host/host.ts";
 import { hostStatus } from "../host/status.ts";
+import { oneLine } from "../errors.ts";
 import type { Clock } from "../platform/platform.ts";
 import { METRICS_TYPE } from "./exposition.ts";
 import { answerEvents, answerGaps, answerRecords, answerSeries } from "./host_history.ts";
@@ -69,6 +70,7 @@ function nodeHandlers({ host, clock }: ApiParts): Pick<
   Handlers,
   | "nodes"
   | "node"
+  | "forget_node"
   | "node_metrics"
   | "series"
   | "records"
@@ -86,12 +88,21 @@ function nodeHandlers({ host, clock }: ApiParts): Pick<
   return {
     nodes: (c) => c.json(host.summaries()),
     node: (c, { id }) => c.json(host.summaryOf(host.registry.get(known(id))!)),
+    async forget_node(c, { id, records }) {
+      known(id);
+      try {
+        await host.forget(id, records === "drop");
+      } catch (error) {
+        throw new Conflict(oneLine(error));
+      }
+      return c.json({ forgotten: id, records });
+    },
     async node_metrics(c, { id }) {
       const { last } = host.summaryOf(host.registry.get(known(id))!);
       const metrics = await store.metrics(id);
       return c.json(metrics.map((metric) => ({
         ...metric,
-        ...(last[metric.name] === undefined ? {} : { last: last[metric.name] }),
+        ...(Object.hasOwn(last, metric.name) ? { last: last[metric.name] } : {}),
       })));
     },
     series: (c, p) => answerSeries(c, store, known(p.id), p, clock.wallMs()),
@@ -109,6 +120,11 @@ export class UnknownNode extends Error {
   constructor(id: string) {
     super(`no node "${id}" is known`);
   }
+}
+
+/** A request that can't be carried out in the present state. */
+export class Conflict extends Error {
+  override readonly name = "Conflict";
 }
 
 async function jsonObject(c: Context): Promise<Record<string, unknown>> {

@@ -4,7 +4,8 @@ import { bodyLimit } from "hono/body-limit";
 import { oneLine } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { guardChanges } from "./access.ts";
-import { addApi, UnknownNode } from "./host_api.ts";
+import { QueryTooLong } from "../store/store.ts";
+import { addApi, Conflict, UnknownNode } from "./host_api.ts";
 import { hostMetrics, type HostMetricsOptions } from "./host_metrics.ts";
 import { addHostPages } from "./pages/host_pages.ts";
 import { BadRequest } from "./params.ts";
@@ -26,11 +27,17 @@ export function createHostApp(host: Host, options: HostAppOptions): Hono {
     onError: (c) => c.json({ error: `a body may have at most ${BODY_BYTES_MAX} bytes` }, 413),
   }));
   app.onError((error, c) => {
-    const status = error instanceof BadRequest ? 400 : error instanceof UnknownNode ? 404 : 500;
-    return c.json({ error: oneLine(error) }, status);
+    return c.json({ error: oneLine(error) }, statusOf(error));
   });
   app.notFound((c) => c.json({ error: `there is no ${c.req.path}` }, 404));
   addApi(app, { host, clock: options.clock, metricsText: () => hostMetrics(host, options) });
   addHostPages(app);
   return app;
+}
+
+function statusOf(error: unknown): 400 | 404 | 409 | 500 | 503 {
+  if (error instanceof BadRequest) return 400;
+  if (error instanceof UnknownNode) return 404;
+  if (error instanceof Conflict) return 409;
+  return error instanceof QueryTooLong ? 503 : 500;
 }

@@ -1,6 +1,6 @@
 /** The host's stored data over HTTP: records, series, gaps and events, in pages or as a stream. */
 import type { Context } from "hono";
-import { bucketOf } from "../platform/series.ts";
+import { bucketOf } from "../store/series.ts";
 import type {
   HistoryQuery,
   RecordCursor,
@@ -8,7 +8,7 @@ import type {
   Store,
   StoredGap,
   StoredRow,
-} from "../platform/store.ts";
+} from "../store/store.ts";
 import type { ROUTES } from "./host_routes.ts";
 import { BadRequest, type Values } from "./params.ts";
 import { csvLine, type Format, listText, MEDIA_TYPES } from "./tables.ts";

@@ -2,16 +2,24 @@
  * The host's state as server-sent events: each tick tells what changed since the one before, and a client
  * that missed one gets all anew.
  */
-import type { Host, NodeSummary } from "../host/host.ts";
+import type { NodeSummary } from "../fleet/node_info.ts";
+import { fleetVerdict } from "../fleet/verdict.ts";
+import type { Host } from "../host/host.ts";
 import type { Watch } from "../host/activity.ts";
 import type { Clock } from "../platform/platform.ts";
-import type { StoreSize } from "../platform/store.ts";
+import type { StoreSize } from "../store/store.ts";
 import { eventText, Streams } from "./streams.ts";
 
 /** Most streams at once. */
 export const CLIENTS_MAX = 100;
 /** Values are told this coarsely, so that what hardly moves isn't told each second. */
-const ROUND: Readonly<Record<string, number>> = { lag_ms: 100, rate: 0.1, clock_error_ms: 10 };
+const ROUND: Readonly<Record<string, number>> = {
+  lag_ms: 100,
+  rate: 0.1,
+  clock_error_ms: 10,
+  clock_offset_ms: 10,
+  clock_offset_error_ms: 10,
+};
 
 type Fields = Record<string, unknown>;
 
@@ -49,7 +57,7 @@ export class HostLive {
   #host: Host;
   #clock: Clock;
   #streams: Streams<Watch | undefined>;
-  #size: StoreSize = { bytes: 0, records: 0 };
+  #size: Pick<StoreSize, "bytes" | "records"> = { bytes: 0, records: 0 };
   /** What the last tick told of each node. */
   #told = new Map<string, Fields>();
   /** The events of this tick: for all, then for those that took the tick before, and for those that didn't. */
@@ -87,12 +95,13 @@ export class HostLive {
     } catch {
       // The store is closed or fails; the rest is still worth telling.
     }
-    const nodes = this.#host.summaries().map(rounded);
+    const summaries = this.#host.summaries();
+    const nodes = summaries.map(rounded);
     const changed = nodes.map((node) => changesOf(this.#told.get(String(node.node_id)), node))
       .filter((changes) => changes !== undefined);
     this.#told = new Map(nodes.map((node) => [String(node.node_id), node]));
     this.#texts = {
-      host: eventText("host", JSON.stringify(this.#hostSummary())),
+      host: eventText("host", JSON.stringify(this.#hostSummary(summaries))),
       changes: eventText("nodes", JSON.stringify(changed)),
       everything: "",
     };
@@ -107,18 +116,20 @@ export class HostLive {
       (watch === undefined ? "" : eventText("records", `[${watch.take().join(",")}]`));
   }
 
-  #hostSummary(): Fields {
-    const { registry, hostId, version, allowFaults, commitStats } = this.#host;
-    const nodes = registry.nodes;
+  #hostSummary(nodes: readonly NodeSummary[]): Fields {
+    const { hostId, version, allowFaults, commitStats, faults } = this.#host;
     const { last_error } = commitStats;
+    const store = { ok: last_error === undefined, error: last_error };
     return {
       now_wall_ms: this.#clock.wallMs(),
       host_id: hostId,
       version,
       allow_faults: allowFaults,
+      faults: faults.active.length,
       nodes_known: nodes.length,
       nodes_connected: nodes.filter((node) => node.connected).length,
-      store: { ok: last_error === undefined, error: last_error, ...this.#size },
+      verdict: fleetVerdict(nodes, store),
+      store: { ...store, bytes: this.#size.bytes, records: this.#size.records },
     };
   }
 }

@@ -3,6 +3,7 @@
  * document and `docs/http-api.md` come from here.
  */
 import Type, { type TSchema } from "typebox";
+import { NodeSummary } from "../fleet/node_info.ts";
 import type { Param, Params } from "./params.ts";
 
 /** One path and method. */
@@ -27,46 +28,6 @@ const number = Type.Number();
 const whole = Type.Integer();
 const some = Type.Optional;
 const settings = Type.Record(text, Type.Unknown());
-
-/** A node as the API shows it. */
-const Node = Type.Object({
-  node_id: text,
-  connected: Type.Boolean(),
-  peer: text,
-  epoch: text,
-  boot_id: text,
-  version: text,
-  encoding: text,
-  first_seen_wall_ms: number,
-  last_seen_wall_ms: number,
-  connected_wall_ms: number,
-  high_acked: whole,
-  next_seq: whole,
-  backlog: whole,
-  replaying: Type.Boolean(),
-  degraded: Type.Boolean(),
-  stopped: Type.Boolean(),
-  wal_bytes: number,
-  wal_bytes_max: number,
-  missed_ticks: whole,
-  cfg_version_desired: whole,
-  cfg_version_applied: whole,
-  config_error: some(text),
-  clock_offset_ms: some(number),
-  records: whole,
-  duplicates: whole,
-  gap_records: whole,
-  anomalies: whole,
-  clock_jumps: some(whole),
-  anomaly_events: some(whole),
-  rate: number,
-  takeovers: whole,
-  duplicate_id: Type.Boolean(),
-  last: Type.Record(text, number),
-  lag_ms: some(number),
-  clock_error_ms: some(number),
-  anomalies_hour: whole,
-}, { title: "Node" });
 
 const StoredRecord = Type.Object({
   type: Type.Literal("telemetry"),
@@ -211,7 +172,10 @@ export const ROUTES = {
     path: "/status",
     summary: "The host at a glance: is the data safe, and what needs attention.",
     params: {},
-    answer: Type.Object({ safe: Type.Boolean(), attention: Type.Array(text) }, { title: "Status" }),
+    answer: Type.Object(
+      { safe: Type.Boolean(), verdict: text, attention: Type.Array(text) },
+      { title: "Status" },
+    ),
   },
   healthz: {
     method: "get",
@@ -253,14 +217,29 @@ export const ROUTES = {
     path: "/api/nodes",
     summary: "All nodes by name.",
     params: {},
-    answer: Type.Array(Node),
+    answer: Type.Array(NodeSummary),
   },
   node: {
     method: "get",
     path: "/api/nodes/:id",
     summary: "One node.",
     params: { id },
-    answer: Node,
+    answer: NodeSummary,
+  },
+  forget_node: {
+    method: "delete",
+    path: "/api/nodes/:id",
+    summary: "Forgets a node that is not connected; its records stay unless they are to go, too.",
+    params: {
+      id,
+      records: query({
+        kind: "choice",
+        choices: ["keep", "drop"],
+        default: "keep",
+        help: "Whether its records, gaps and events stay.",
+      }),
+    },
+    answer: Type.Object({ forgotten: text, records: text }),
   },
   node_metrics: {
     method: "get",

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { AnomalyEvents } from "../../lib/host/anomaly_events.ts";
 import { FleetCorrelation } from "../../lib/host/correlation.ts";
-import type { NodeInfo } from "../../lib/host/registry.ts";
+import type { Node } from "../../lib/host/registry.ts";
 import type { AnomalyEvent, TelemetryRecord } from "../../lib/protocol/record.ts";
 
 const opened = (nodeId: string, atMs: number, metric = "rail_v") => ({
@@ -89,15 +89,15 @@ const EVENT: AnomalyEvent = {
 
 Deno.test("events in records become the host's, each once, also where a record is sent again", () => {
   const anomalies = new AnomalyEvents("*");
-  const node = { node_id: "a", boot_id: "b" } as NodeInfo;
-  const [first] = anomalies.take(node, record("a", [EVENT]), 2_000);
+  const node = { node_id: "a", boot_id: "b" } as Node;
+  const [first] = anomalies.eventsOf(node, record("a", [EVENT]), 2_000);
   assert.equal(first?.kind, "anomaly_open");
   assert.equal(first?.nodeId, "a");
   assert.deepEqual(first?.detail, { ...EVENT, seq: 5, epoch: "9f2c4e11a0b3d5c7" });
-  assert.deepEqual(anomalies.take(node, record("a", [EVENT]), 3_000), []);
+  assert.deepEqual(anomalies.eventsOf(node, record("a", [EVENT]), 3_000), []);
   const closed = { ...EVENT, state: "close" as const, duration_ms: 5_000 };
   assert.deepEqual(
-    anomalies.take(node, record("a", [closed]), 4_000).map(({ kind }) => kind),
+    anomalies.eventsOf(node, record("a", [closed]), 4_000).map(({ kind }) => kind),
     ["anomaly_close"],
   );
 });
@@ -105,9 +105,9 @@ Deno.test("events in records become the host's, each once, also where a record i
 Deno.test("nodes are held against each other by the host's clock, whatever theirs say", () => {
   const anomalies = new AnomalyEvents("*");
   for (const [index, id] of ["a", "b", "c"].entries()) {
-    const node = { node_id: id, boot_id: "b", clock_offset_ms: 50_000 + index } as NodeInfo;
+    const node = { node_id: id, boot_id: "b", clock_offset_ms: 50_000 + index } as Node;
     const event = { ...EVENT, since_wall_ms: 1e9 * index };
-    anomalies.take(node, record(id, [event]), 51_500);
+    anomalies.eventsOf(node, record(id, [event]), 51_500);
   }
   const [fleet] = anomalies.tick(57_000, 3);
   assert.equal(fleet?.kind, "anomaly_fleet");

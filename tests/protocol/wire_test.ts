@@ -1,11 +1,11 @@
 import { strict as assert } from "node:assert";
-import { deflateRawSync } from "node:zlib";
+import { crc32, deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { LINE_BYTES_MAX } from "../../lib/limits.ts";
 import { parseHostMessage, parseNodeMessage } from "../../lib/protocol/message.ts";
 import { RangeSet } from "../../lib/protocol/ranges.ts";
 import { encodeContent, linePrefix, recordLine } from "../../lib/protocol/record.ts";
-import { encodeLines, WireDecoder } from "../../lib/protocol/wire.ts";
+import { type Bad, type Decoded, encodeLines, WireDecoder } from "../../lib/protocol/wire.ts";
 import frames from "../vectors/frames.json" with { type: "json" };
 import hostLines from "../vectors/host_to_node.json" with { type: "json" };
 import nodeLines from "../vectors/node_to_host.json" with { type: "json" };
@@ -14,9 +14,15 @@ const encoder = new TextEncoder();
 
 function decoderFor(encoding: "ndjson" | "deflate"): WireDecoder {
   const decoder = new WireDecoder();
-  decoder.push(encoder.encode("{}\n"));
-  decoder.use(encoding);
+  decode(decoder.push(encoder.encode("{}\n")));
+  decode(decoder.use(encoding));
   return decoder;
+}
+
+/** All that a chunk completes, at once. */
+function decode(decoded: Iterable<Decoded>): { lines: string[]; bad: Bad | undefined } {
+  const all = [...decoded];
+  return { lines: all.flatMap(({ lines }) => lines), bad: all.at(-1)?.bad };
 }
 
 /** Splits at the given places. */
@@ -43,7 +49,7 @@ for (const { id, hex, lines, bad, reason } of frames.frames) {
       const found: string[] = [];
       let code: string | undefined;
       for (const piece of whole ? [bytes] : [...bytes].map((byte) => Uint8Array.of(byte))) {
-        const decoded = decoder.push(piece);
+        const decoded = decode(decoder.push(piece));
         found.push(...decoded.lines);
         code ??= decoded.bad?.code;
         if (code !== undefined) break;
@@ -67,7 +73,7 @@ Deno.test("WireDecoder gives the same lines for any split, in both encodings", (
         : encodeLines(encoding, lines.map((line) => encoder.encode(line + "\n")));
       const decoder = decoderFor(encoding);
       const found = pieces(bytes, cuts).flatMap((piece) => {
-        const decoded = decoder.push(piece);
+        const decoded = decode(decoder.push(piece));
         assert.equal(decoded.bad, undefined);
         return decoded.lines;
       });
@@ -81,24 +87,50 @@ Deno.test("WireDecoder hands over one line of the handshake and keeps what follo
   const decoder = new WireDecoder();
   const rest = encodeLines("deflate", [encoder.encode("two\n")]);
   const first = new Uint8Array([...encoder.encode("one\n"), ...rest]);
-  assert.deepEqual(decoder.push(first).lines, ["one"]);
-  assert.deepEqual(decoder.use("deflate").lines, ["two"]);
+  assert.deepEqual(decode(decoder.push(first)).lines, ["one"]);
+  assert.deepEqual(decode(decoder.use("deflate")).lines, ["two"]);
 });
 
 Deno.test("WireDecoder refuses a line that is too long before its end has come", () => {
   for (const decoder of [new WireDecoder(), decoderFor("ndjson")]) {
-    const decoded = decoder.push(new Uint8Array(LINE_BYTES_MAX + 1).fill(0x61));
+    const decoded = decode(decoder.push(new Uint8Array(LINE_BYTES_MAX + 1).fill(0x61)));
     assert.equal(decoded.bad?.code, "too_long");
   }
   const decoder = decoderFor("ndjson");
-  const decoded = decoder.push(encoder.encode(`ok\n${"ä".repeat(LINE_BYTES_MAX / 2 + 1)}\nlate\n`));
+  const decoded = decode(
+    decoder.push(encoder.encode(`ok\n${"ä".repeat(LINE_BYTES_MAX / 2 + 1)}\nlate\n`)),
+  );
   assert.deepEqual(decoded.lines, ["ok"]);
   assert.equal(decoded.bad?.code, "too_long");
 });
 
+Deno.test("WireDecoder inflates a frame only when the lines of the one before were taken", () => {
+  const frame = encodeLines("deflate", [encoder.encode("a".repeat(60_000) + "\n")]);
+  const good = decoderFor("deflate").push(new Uint8Array([...frame, ...frame]));
+  const first = good.next().value as Decoded;
+  assert.equal(first.lines.length, 1);
+  assert.equal(first.bytes, 60_001);
+  assert.equal([...good].length, 1);
+});
+
+Deno.test("WireDecoder refuses a frame without lines, and one that goes on behind its deflate stream", () => {
+  const framed = (body: Uint8Array): Uint8Array => {
+    const frame = new Uint8Array(8 + body.length);
+    new DataView(frame.buffer).setUint32(0, body.length);
+    new DataView(frame.buffer).setUint32(4, crc32(body));
+    frame.set(body, 8);
+    return frame;
+  };
+  const line = deflateRawSync(encoder.encode("{}\n"));
+  assert.equal(decode(decoderFor("deflate").push(framed(line))).lines.length, 1);
+  for (const body of [deflateRawSync(new Uint8Array(0)), new Uint8Array([...line, 0])]) {
+    assert.equal(decode(decoderFor("deflate").push(framed(body))).bad?.code, "bad_message");
+  }
+});
+
 Deno.test("WireDecoder refuses a frame that inflates without end", () => {
   const bomb = encodeLines("deflate", [new Uint8Array(8_000_000)]);
-  assert.equal(decoderFor("deflate").push(bomb).bad?.code, "bad_message");
+  assert.equal(decode(decoderFor("deflate").push(bomb)).bad?.code, "bad_message");
   assert.ok(deflateRawSync(new Uint8Array(8_000_000)).length < 10_000);
 });
 

@@ -45,9 +45,7 @@ const STRIKES: Record<Fault, Strike> = {
     world.crashHost();
     hostLoses(world);
     world.durable = world.durable.copy();
-    for (const part of [world.durable.records, world.durable.gaps, world.durable.epochs]) {
-      part.clear();
-    }
+    world.durable.clearRecords();
     world.later(lastsMs, () => world.startHost());
   },
   store_fails: during(({ store }, on) => {

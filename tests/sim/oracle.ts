@@ -2,7 +2,7 @@
  * What must hold, and why. The oracle sees what the nodes appended, what left them, what was struck by which
  * fault, and what the host's store holds; it believes nothing that node or host say of themselves.
  */
-import type { GapRow } from "../../lib/platform/store.ts";
+import type { GapRow } from "../../lib/store/store.ts";
 import { RangeSet } from "../../lib/protocol/ranges.ts";
 
 /** What the store holds of one epoch of a node. */
@@ -121,7 +121,7 @@ export class Oracle {
     if (firstSeq <= synced && !evidence.mayLose) {
       this.violate(`${key}: number ${firstSeq} is given again, ${synced} was synced`);
     }
-    truth.skipped.add(synced + 1, firstSeq - 1);
+    if (firstSeq > synced + 1) truth.skipped.add(synced + 1, firstSeq - 1);
   }
 
   appended(truth: EpochTruth, seq: number, payload: Uint8Array): void {

@@ -1,25 +1,48 @@
-/** A store in memory whose commits take virtual time and are lost where the host crashes before their end. */
+/**
+ * A store whose commits take virtual time and are lost where the host crashes before their end. What is
+ * durable is kept in maps, for the oracle; in some worlds the real SQLite engine is given the same, on a
+ * database in memory, and must say the same.
+ */
+import { openDatabase, SqliteEngine } from "../../lib/store/sqlite/engine.ts";
+import { packBatch } from "../../lib/store/sqlite/pack.ts";
+import { readEpoch, readRecords } from "../../lib/store/sqlite/queries.ts";
+import type { Database } from "../../lib/platform/sqlite.ts";
 import type {
   ConfigRow,
   EpochBatch,
   EpochState,
   EventRow,
   GapRow,
+  RecordQuery,
   RecordRow,
+  RetentionLimits,
   Store,
+  StoredEvent,
+  StoredRow,
+  StoreSize,
   StoreState,
-} from "../../lib/platform/store.ts";
+} from "../../lib/store/store.ts";
 import type { MachineClock } from "./kernel.ts";
+
+/** Events that are remembered. */
+const EVENTS_MAX = 10_000;
 
 /** What outlives the host's process. */
 export class Durable {
+  /** Each record that was ever stored, for the oracle. */
   records = new Map<string, Map<number, RecordRow>>();
+  /** Of those, what retention took again. */
+  retainedAway = 0;
   gaps = new Map<string, GapRow[]>();
   epochs = new Map<string, EpochState>();
   nodes = new Map<string, unknown>();
   configs: ConfigRow[] = [];
+  events: StoredEvent[] = [];
+  lastEventId = 0;
   /** Records that were offered although they were there: the key kept them single. */
   conflicts = 0;
+  /** The real engine beside the maps. */
+  real: RealEngine | undefined;
 
   /** A copy, as a backup would be. */
   copy(): Durable {
@@ -29,35 +52,108 @@ export class Durable {
     copy.epochs = new Map(this.epochs);
     copy.nodes = structuredClone(this.nodes);
     copy.configs = [...this.configs];
+    copy.events = [...this.events];
+    copy.lastEventId = this.lastEventId;
     return copy;
+  }
+
+  /** Forgets all records, gaps and epochs. */
+  clearRecords(): void {
+    for (const part of [this.records, this.gaps, this.epochs]) part.clear();
+  }
+}
+
+/** The production's SQLite engine on a database in memory. */
+export class RealEngine {
+  readonly #db: Database;
+  readonly #engine: SqliteEngine;
+
+  /** With what is durable already. */
+  constructor(durable: Durable, nowMs: () => number) {
+    this.#db = openDatabase(":memory:");
+    this.#engine = new SqliteEngine(this.#db, nowMs);
+    this.#engine.open("host");
+    for (const [key, state] of durable.epochs) {
+      const records = [...durable.records.get(key)?.values() ?? []];
+      const gaps = durable.gaps.get(key) ?? [];
+      this.commit([{ state, rangesChanged: true, records, gaps }], 0);
+    }
+  }
+
+  commit(batches: readonly EpochBatch[], atWallMs: number): void {
+    this.#engine.commit(batches.map(packBatch), atWallMs);
+    this.#engine.sumUpSome();
+  }
+
+  retain(limits: RetentionLimits, wallMs: number): void {
+    this.#engine.keepWithin(limits);
+    this.#engine.retention.slice(wallMs, 0);
+  }
+
+  epoch(nodeId: string, epoch: string): EpochState | undefined {
+    return readEpoch(this.#db, nodeId, epoch);
+  }
+
+  records(query: RecordQuery): StoredRow[] {
+    return readRecords(this.#db, query);
+  }
+
+  get deletedRecords(): number {
+    return this.#engine.retention.deletedRecords;
+  }
+
+  close(): void {
+    this.#engine.close();
   }
 }
 
 /** A host's view of what is durable. */
 export class SimStore implements Store {
   readonly state: StoreState;
+  readonly failed: Promise<string> = new Promise(() => {});
   #durable: Durable;
   #clock: MachineClock;
   #order: Promise<unknown> = Promise.resolve();
+  #limits: RetentionLimits = {};
   /** Every commit fails. */
   fails = false;
   commitMs = 5;
+  /** Hears what was just made durable. */
+  onCommit: (batches: readonly EpochBatch[]) => void = () => {};
 
   constructor(durable: Durable, clock: MachineClock) {
     this.#durable = durable;
     this.#clock = clock;
     this.state = {
       host_id: "host",
-      epochs: [...durable.epochs.values()],
       nodes: structuredClone(durable.nodes),
       configs: [...durable.configs],
     };
   }
 
-  commit(batches: readonly EpochBatch[]): Promise<void> {
+  epoch(nodeId: string, epoch: string): Promise<EpochState | undefined> {
+    return this.#inTurn(() => {
+      const known = this.#durable.epochs.get(`${nodeId} ${epoch}`);
+      return this.#durable.real === undefined ? known : this.#durable.real.epoch(nodeId, epoch);
+    }, 0);
+  }
+  epochCount(nodeId: string): Promise<number> {
+    const all = [...this.#durable.epochs.values()];
+    return this.#inTurn(() => all.filter(({ node_id }) => node_id === nodeId).length, 0);
+  }
+  forgetEmptyEpochs(nodeId: string): Promise<number> {
+    const mine = [...this.#durable.epochs].filter(([, { node_id }]) => node_id === nodeId);
+    for (const [key] of mine.slice(0, -1)) {
+      if ((this.#durable.records.get(key)?.size ?? 0) === 0) this.#durable.epochs.delete(key);
+    }
+    return this.epochCount(nodeId);
+  }
+
+  commit(batches: readonly EpochBatch[], atWallMs: number): Promise<void> {
     return this.#inTurn(() => {
       if (this.fails) throw new Error("disk I/O error");
-      for (const { state, records, gaps } of batches) {
+      this.#durable.real?.commit(batches, atWallMs);
+      for (const { state, rangesChanged, records, gaps } of batches) {
         const key = `${state.node_id} ${state.epoch}`;
         const rows = this.#durable.records.get(key) ?? new Map<number, RecordRow>();
         this.#durable.records.set(key, rows);
@@ -67,8 +163,11 @@ export class SimStore implements Store {
         }
         const all = this.#durable.gaps.get(key) ?? [];
         this.#durable.gaps.set(key, [...all, ...gaps]);
-        this.#durable.epochs.set(key, state);
+        const ranges = rangesChanged ? state.ranges : this.#durable.epochs.get(key)?.ranges ?? [];
+        this.#durable.epochs.set(key, { ...state, ranges: ranges.map(([a, b]) => [a, b]) });
       }
+      this.onCommit(batches);
+      this.#durable.real?.retain(this.#limits, atWallMs);
     });
   }
   putNodes(nodes: ReadonlyMap<string, unknown>): Promise<void> {
@@ -76,14 +175,24 @@ export class SimStore implements Store {
       for (const [id, known] of nodes) this.#durable.nodes.set(id, structuredClone(known));
     });
   }
+  forgetNode(nodeId: string): Promise<void> {
+    return this.#inTurn(() => void this.#durable.nodes.delete(nodeId));
+  }
   putConfig(config: ConfigRow): Promise<void> {
     return this.#inTurn(() => {
       this.#durable.configs = this.#durable.configs.filter((row) => row.target !== config.target);
       this.#durable.configs.push(config);
     });
   }
-  addEvents(_events: readonly EventRow[]): Promise<void> {
-    return Promise.resolve();
+  addEvents(events: readonly EventRow[]): Promise<number> {
+    return this.#inTurn(() => {
+      if (this.fails) throw new Error("disk I/O error");
+      for (const event of events) {
+        this.#durable.events.push({ ...event, id: ++this.#durable.lastEventId });
+      }
+      this.#durable.events.splice(0, this.#durable.events.length - EVENTS_MAX);
+      return 0;
+    });
   }
   records(): Promise<never[]> {
     return Promise.resolve([]);
@@ -91,8 +200,8 @@ export class SimStore implements Store {
   gaps(): Promise<never[]> {
     return Promise.resolve([]);
   }
-  events(): Promise<never[]> {
-    return Promise.resolve([]);
+  events(): Promise<StoredEvent[]> {
+    return Promise.resolve([...this.#durable.events]);
   }
   metrics(): Promise<never[]> {
     return Promise.resolve([]);
@@ -100,21 +209,23 @@ export class SimStore implements Store {
   series(): Promise<never> {
     return Promise.reject(new Error("nobody looks at charts here"));
   }
-  size(): Promise<{ bytes: number; records: number }> {
-    return Promise.resolve({ bytes: 0, records: 0 });
+  size(): Promise<StoreSize> {
+    let records = 0;
+    for (const rows of this.#durable.records.values()) records += rows.size;
+    return Promise.resolve({ bytes: 0, records, retained_away_records: 0, unsummed_records: 0 });
   }
-  retain(): Promise<number> {
-    return Promise.resolve(0);
+  keepWithin(limits: RetentionLimits): void {
+    this.#limits = limits;
   }
   close(): Promise<void> {
     return this.#inTurn(() => {});
   }
 
   /** One after the other, each after its time; nothing happens once the machine is gone. */
-  #inTurn(work: () => void): Promise<void> {
+  #inTurn<T>(work: () => T, ms = this.commitMs): Promise<T> {
     const result = this.#order.then(async () => {
-      await this.#clock.sleepUntil(this.#clock.monotonicMs() + this.commitMs);
-      work();
+      await this.#clock.sleepUntil(this.#clock.monotonicMs() + ms);
+      return work();
     });
     this.#order = result.catch(() => {});
     return result;

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { prove } from "../../lib/demo/proof.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
-import { DATABASE_NAME } from "../../lib/platform/sqlite_store.ts";
+import { DATABASE_NAME } from "../../lib/store/sqlite/store.ts";
 import { sampleOf, wrongWith } from "../sim/oracle.ts";
 
 const { values } = parseArgs({

@@ -61,8 +61,13 @@ CREATE TABLE spans (
 INSERT INTO host VALUES ('rolled_up', '0');
 `;
 
-/** Entry i brings a database from version i to i + 1. Entries are added, never changed. */
-export const MIGRATIONS: readonly string[] = [RECORDS, ROLLUPS];
+/**
+ * From version 2 to 3: anomalies by number without a scan, and how often a record could not be summed up.
+ */
+const ANOMALIES = `
+CREATE INDEX records_anomalies_by_seq ON records (node_id, epoch, seq) WHERE is_anomaly = 1;
+CREATE INDEX epochs_by_time ON epochs (node_id, last_wall_ms);
+`;
 
-/** Version in `user_version` of a database of this program. */
-export const SCHEMA_VERSION = MIGRATIONS.length;
+/** Entry i brings a database from version i to i + 1. Entries are added, never changed. */
+export const MIGRATIONS: readonly string[] = [RECORDS, ROLLUPS, ANOMALIES];

@@ -1,6 +1,6 @@
 /**
- * Where the host makes records durable. A contract only; `sqlite_store.ts` and `ndjson_store.ts` hold the
- * real ones, the simulator has its own.
+ * Where the host makes records durable. A contract only: `sqlite/` and `ndjson/` hold the kinds that there
+ * are, and `tests/store/conformance.ts` what each must do.
  */
 
 /** What is known of one epoch of a node: all up to `high_acked` and in `ranges` is durable or a gap. */
@@ -35,6 +35,8 @@ export interface GapRow {
 /** What one commit adds to one epoch, and the epoch's state after it. */
 export interface EpochBatch {
   readonly state: EpochState;
+  /** False where `state.ranges` are those of the last batch: they need not be written again. */
+  readonly rangesChanged: boolean;
   readonly records: readonly RecordRow[];
   readonly gaps: readonly GapRow[];
 }
@@ -60,11 +62,10 @@ export interface ConfigRow {
   readonly at_wall_ms: number;
 }
 
-/** All that the host needs to go on after a restart. */
+/** What the host needs to go on after a restart; states of epochs are asked for one by one. */
 export interface StoreState {
   readonly host_id: string;
-  readonly epochs: readonly EpochState[];
-  /** By node_id: what the registry wanted to be remembered. */
+  /** By node_id: what the registry wanted to be remembered. May be anything: it comes from a disk. */
   readonly nodes: ReadonlyMap<string, unknown>;
   readonly configs: readonly ConfigRow[];
 }
@@ -177,14 +178,40 @@ export interface SeriesColumns {
 
 /** Size of the store, for status and metrics. */
 export interface StoreSize {
+  /** Bytes that it takes on the disk. */
   readonly bytes: number;
   readonly records: number;
+  /** Records deleted by {@linkcode Store.keepWithin}, since the store was opened. */
+  readonly retained_away_records: number;
+  /** Records that could not be summed up for charts, since the store was opened. */
+  readonly unsummed_records: number;
 }
 
-/** See the head of the file. Calls may overlap; they take effect in the order made. */
+/** What the store may keep; an absent limit is none. */
+export interface RetentionLimits {
+  /** Records received longer ago than that go. */
+  readonly ageMs?: number;
+  /** While the store is larger, the oldest records go. */
+  readonly bytesMax?: number;
+}
+
+/** A query took longer than the store allows. */
+export class QueryTooLong extends Error {
+  override readonly name = "QueryTooLong";
+}
+
+/** See the head of the file. Calls may overlap; writing ones take effect in the order made. */
 export interface Store {
   /** What was durable when the store was opened. */
   readonly state: StoreState;
+  /** Resolves with one line if the store can do nothing any more: the host must end then. */
+  readonly failed: Promise<string>;
+  /** What is known of an epoch; `undefined` where nothing is. */
+  epoch(nodeId: string, epoch: string): Promise<EpochState | undefined>;
+  /** How many epochs of a node are known. */
+  epochCount(nodeId: string): Promise<number>;
+  /** Forgets those epochs of a node of which no record is left, but for the newest; how many are known then. */
+  forgetEmptyEpochs(nodeId: string): Promise<number>;
   /**
    * Stores everything or nothing; durable when it resolves. A record or gap that is there already stays as
    * it is. Rejects when the disk fails; the caller may then try the same again.
@@ -192,10 +219,18 @@ export interface Store {
   commit(batches: readonly EpochBatch[], atWallMs: number): Promise<void>;
   /** Remembers what the registry knows of nodes; durable soon. */
   putNodes(nodes: ReadonlyMap<string, unknown>): Promise<void>;
+  /**
+   * Forgets what the registry wanted to be remembered of a node, and with `records` also its epochs, records,
+   * gaps and events. Must not overlap a commit of that node.
+   */
+  forgetNode(nodeId: string, records: boolean): Promise<void>;
   /** Stores a configuration; durable when it resolves. */
   putConfig(config: ConfigRow): Promise<void>;
-  /** Stores events; durable soon. The oldest beyond 100,000 are dropped. */
-  addEvents(events: readonly EventRow[]): Promise<void>;
+  /**
+   * Stores events; durable soon. The oldest beyond 100,000 are dropped. One that can't be stored is left out
+   * and counted in the result; rejects where the disk fails.
+   */
+  addEvents(events: readonly EventRow[]): Promise<number>;
   records(query: RecordQuery): Promise<StoredRow[]>;
   gaps(query: HistoryQuery): Promise<StoredGap[]>;
   events(query: HistoryQuery): Promise<StoredEvent[]>;
@@ -204,9 +239,9 @@ export interface Store {
   series(query: SeriesQuery): Promise<SeriesColumns>;
   size(): Promise<StoreSize>;
   /**
-   * Deletes records received before `olderThanWallMs`, and the oldest while the store is larger than
-   * `bytesMax`; at most a few thousand a call. Returns how many went. What was acked stays acked.
+   * From now on deletes by itself what the limits don't allow, the oldest first, as fast as records come, and
+   * gives the space back. A commit waits for it 100 ms at most. What was acked stays acked.
    */
-  retain(limits: { olderThanWallMs?: number; bytesMax?: number }): Promise<number>;
+  keepWithin(limits: RetentionLimits): void;
   close(): Promise<void>;
 }

@@ -2,12 +2,13 @@
  * How values of a metric are summed up for a chart: never more columns than a screen has, each with lowest,
  * mean and highest value, so that no spike is lost at any zoom. Pure.
  */
+import { AGG_SAMPLES_MAX } from "../limits.ts";
 import type { SeriesColumns, SeriesQuery, StoredRow } from "./store.ts";
 
 /** Columns that the store keeps ready: widths in milliseconds. */
 export const ROLLUP_MS = { fine: 10_000, coarse: 600_000 } as const;
 /** Most metrics of one node that are summed up and listed. */
-export const METRICS_MAX = 256;
+export const SERIES_PER_NODE_MAX = 256;
 /** Latest time that a device's clock is believed to show: the end of what a date can hold. */
 const WALL_MS_MAX = 8.64e15;
 
@@ -33,6 +34,11 @@ export interface MetricSample extends Readonly<Sum> {
   readonly metric: string;
 }
 
+/** A sum that stays a finite number: what lies beyond is the largest that there is. */
+export function finite(sum: number): number {
+  return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, sum));
+}
+
 /** Adds `one` to the sum of that key. */
 export function addTo<K>(sums: Map<K, Sum>, key: K, one: Readonly<Sum>): void {
   const { n, sum, min, max, anomalies } = one;
@@ -42,44 +48,55 @@ export function addTo<K>(sums: Map<K, Sum>, key: K, one: Readonly<Sum>): void {
     return;
   }
   known.n += n;
-  known.sum += sum;
+  known.sum = finite(known.sum + sum);
   known.min = Math.min(known.min, min);
   known.max = Math.max(known.max, max);
   known.anomalies += anomalies;
 }
 
-/** What a record needs for {@linkcode samplesOf}. */
-interface Sampled {
-  readonly metrics?: Readonly<Record<string, number>>;
-  readonly agg?: {
-    readonly n: number;
-    readonly min?: Readonly<Record<string, number>>;
-    readonly max?: Readonly<Record<string, number>>;
-  };
-  readonly anomaly?: { readonly metrics?: Readonly<Record<string, unknown>> };
+/** Longest name of a metric that is summed up. */
+const NAME_LENGTH_MAX = 200;
+
+function own(from: unknown, name: string): unknown {
+  return typeof from === "object" && from !== null && Object.hasOwn(from, name)
+    ? (from as Record<string, unknown>)[name]
+    : undefined;
 }
 
 /**
- * What a record's JSON says of each of its metrics; nothing where it is damaged. A downsampled one counts for
- * all that it stands for.
+ * What a record's JSON says of each of its metrics; `undefined` where it can't be summed up. Nothing that it
+ * says is trusted: it may come from an older program or a damaged disk. A downsampled record counts for all
+ * that it stands for.
  */
-export function samplesOf(payload: string): MetricSample[] {
-  let record: Sampled;
+export function samplesOf(payload: string): MetricSample[] | undefined {
+  let record: unknown;
   try {
     record = JSON.parse(payload);
   } catch {
-    return [];
+    return undefined;
   }
-  const { metrics = {}, agg, anomaly } = record;
-  const n = agg?.n ?? 1;
-  return Object.entries(metrics).slice(0, METRICS_MAX).map(([metric, value]) => ({
-    metric,
-    n,
-    sum: value * n,
-    min: agg?.min?.[metric] ?? value,
-    max: agg?.max?.[metric] ?? value,
-    anomalies: anomaly?.metrics?.[metric] === undefined ? 0 : 1,
-  }));
+  const agg = own(record, "agg");
+  const n = own(agg, "n") ?? 1;
+  if (!(Number.isInteger(n) && n as number >= 1 && n as number <= AGG_SAMPLES_MAX)) {
+    return undefined;
+  }
+  const lowest = own(agg, "min"), highest = own(agg, "max");
+  const flagged = own(own(record, "anomaly"), "metrics");
+  const samples: MetricSample[] = [];
+  for (const [metric, value] of Object.entries(own(record, "metrics") ?? {})) {
+    if (samples.length === SERIES_PER_NODE_MAX) break;
+    if (!Number.isFinite(value) || metric.length > NAME_LENGTH_MAX) continue;
+    const min = own(lowest, metric), max = own(highest, metric);
+    samples.push({
+      metric,
+      n: n as number,
+      sum: finite(value * (n as number)),
+      min: Number.isFinite(min) ? min as number : value,
+      max: Number.isFinite(max) ? max as number : value,
+      anomalies: own(flagged, metric) === undefined ? 0 : 1,
+    });
+  }
+  return samples;
 }
 
 /** Narrowest width that needs no more than `points` columns, and is a multiple of `unit`. */
@@ -165,7 +182,7 @@ export function addRows(
 ): void {
   for (const { ts_wall_ms, payload } of rows) {
     if (ts_wall_ms < query.from_wall_ms || ts_wall_ms >= query.to_wall_ms) continue;
-    const sample = samplesOf(payload).find(({ metric }) => metric === query.metric);
+    const sample = samplesOf(payload)?.find(({ metric }) => metric === query.metric);
     if (sample !== undefined) columns.add(ts_wall_ms, sample);
   }
 }

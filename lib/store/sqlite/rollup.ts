@@ -3,11 +3,16 @@
  * them. What was read since the last flush is kept in memory; a flush writes it together with how far the
  * records were read, so that each record counts once, whatever ends in between.
  */
-import { addTo, bucketOf, METRICS_MAX, ROLLUP_MS, samplesOf, type Sum } from "./series.ts";
-import type { Database } from "./sqlite_db.ts";
+import { type Database, isConstraint } from "../../platform/sqlite.ts";
+import { addTo, bucketOf, ROLLUP_MS, samplesOf, SERIES_PER_NODE_MAX, type Sum } from "../series.ts";
 
 /** Sums in memory before they are written. */
 const SUMS_MAX = 20_000;
+/** Nodes of which the ids of series are kept in memory. */
+const SERIES_NODES_MAX = 2_000;
+
+/** The largest number, in SQL. */
+const MOST = "1.7976931348623157e308";
 
 interface Span {
   readonly nodeId: string;
@@ -39,13 +44,16 @@ export class RollUp {
   /** Last rowid that was read, and the one that is written. */
   #readUntil: number;
   #writtenUntil: number;
+  /** Records and sums that could not be taken in, since the start. */
+  skippedRecords = 0;
 
   constructor(db: Database) {
     this.#db = db;
     const row = db.sql("SELECT value FROM host WHERE key = 'rolled_up'").get();
     const newest = db.sql("SELECT MAX(rowid) AS high FROM records").get()!.high;
+    const written = Number(row?.value);
     // Rowids start anew in a table that was emptied.
-    this.#writtenUntil = Math.min(Number(row?.value ?? 0), Number(newest ?? 0));
+    this.#writtenUntil = Math.min(written >= 0 ? written : 0, Number(newest ?? 0));
     this.#readUntil = this.#writtenUntil;
   }
 
@@ -58,7 +66,7 @@ export class RollUp {
     this.#orAnew(() =>
       this.#db.inTransaction(() => {
         for (const row of rows) {
-          this.#take(
+          this.#add(
             String(row.node_id),
             String(row.epoch),
             Number(row.seq),
@@ -96,6 +104,11 @@ export class RollUp {
     this.#drop();
   }
 
+  /** All of a node was deleted, after a flush. */
+  forgetNode(nodeId: string): void {
+    this.#series.delete(nodeId);
+  }
+
   /** Does `work`; where that fails, what was read is read again another time. */
   #orAnew(work: () => void): void {
     try {
@@ -119,19 +132,33 @@ export class RollUp {
    * deletes them, after a flush. `isEmpty`: no record is left; {@linkcode restart} is due after the transaction.
    */
   forget(deleted: readonly DeletedRecord[], isEmpty: boolean): void {
-    const left = this.#db.sql(
-      "UPDATE spans SET records = records - 1, anomalies = anomalies - ? WHERE node_id = ? AND bucket = ? AND epoch = ? RETURNING records",
-    );
+    const gone = new Map<
+      string,
+      { nodeId: string; bucket: number; epoch: string; records: number; anomalies: number }
+    >();
     for (const { rowid, node_id, epoch, ts_wall_ms, is_anomaly } of deleted) {
       const bucket = bucketOf(ts_wall_ms);
       if (bucket === undefined || rowid > this.#writtenUntil) continue;
-      const span = left.get(is_anomaly, node_id, bucket, epoch);
+      const key = `${node_id} ${bucket} ${epoch}`;
+      const known = gone.get(key);
+      if (known === undefined) {
+        gone.set(key, { nodeId: node_id, bucket, epoch, records: 1, anomalies: is_anomaly });
+      } else {
+        known.records++;
+        known.anomalies += is_anomaly;
+      }
+    }
+    const left = this.#db.sql(
+      "UPDATE spans SET records = records - ?, anomalies = anomalies - ? WHERE node_id = ? AND bucket = ? AND epoch = ? RETURNING records",
+    );
+    for (const { nodeId, bucket, epoch, records, anomalies } of gone.values()) {
+      const span = left.get(records, anomalies, nodeId, bucket, epoch);
       if (span === undefined || Number(span.records) > 0) continue;
       this.#db.sql("DELETE FROM spans WHERE node_id = ? AND bucket = ? AND epoch = ?")
-        .run(node_id, bucket, epoch);
-      this.#forgetSums("rollup_fine", node_id, bucket, ROLLUP_MS.fine);
+        .run(nodeId, bucket, epoch);
+      this.#forgetSums("rollup_fine", nodeId, bucket, ROLLUP_MS.fine);
       const coarse = Math.floor(bucket / ROLLUP_MS.coarse) * ROLLUP_MS.coarse;
-      this.#forgetSums("rollup_coarse", node_id, coarse, ROLLUP_MS.coarse);
+      this.#forgetSums("rollup_coarse", nodeId, coarse, ROLLUP_MS.coarse);
     }
     if (isEmpty) this.#writeMark(0);
   }
@@ -147,7 +174,7 @@ export class RollUp {
     ).run(bucket, nodeId);
   }
 
-  #take(
+  #add(
     nodeId: string,
     epoch: string,
     seq: number,
@@ -176,7 +203,12 @@ export class RollUp {
       if (isAnomaly) span.anomalies++;
     }
     const coarse = Math.floor(wallMs / ROLLUP_MS.coarse) * ROLLUP_MS.coarse;
-    for (const sample of samplesOf(payload)) {
+    const samples = samplesOf(payload);
+    if (samples === undefined) {
+      this.skippedRecords++;
+      return;
+    }
+    for (const sample of samples) {
       const series = this.#seriesId(nodeId, sample.metric);
       if (series === undefined) continue;
       addTo(this.#sums.fine, `${series} ${bucket}`, sample);
@@ -188,12 +220,13 @@ export class RollUp {
   #seriesId(nodeId: string, metric: string): number | undefined {
     let ids = this.#series.get(nodeId);
     if (ids === undefined) {
+      if (this.#series.size >= SERIES_NODES_MAX) this.#series.clear();
       const rows = this.#db.sql("SELECT id, metric FROM series WHERE node_id = ?").all(nodeId);
       ids = new Map(rows.map((row) => [String(row.metric), Number(row.id)]));
       this.#series.set(nodeId, ids);
     }
     const known = ids.get(metric);
-    if (known !== undefined || ids.size >= METRICS_MAX) return known;
+    if (known !== undefined || ids.size >= SERIES_PER_NODE_MAX) return known;
     const { lastInsertRowid } = this.#db.sql("INSERT INTO series (node_id, metric) VALUES (?, ?)")
       .run(nodeId, metric);
     ids.set(metric, Number(lastInsertRowid));
@@ -203,12 +236,19 @@ export class RollUp {
   #writeSums(table: string, sums: ReadonlyMap<string, Sum>): void {
     const put = this.#db.sql(
       `INSERT INTO ${table} VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n, ` +
-        "sum = sum + excluded.sum, min = min(min, excluded.min), max = max(max, excluded.max), " +
+        `sum = max(-${MOST}, min(${MOST}, sum + excluded.sum)), ` +
+        "min = min(min, excluded.min), max = max(max, excluded.max), " +
         "anomalies = anomalies + excluded.anomalies",
     );
     for (const [key, { n, sum, min, max, anomalies }] of sums) {
       const [series, bucket] = key.split(" ");
-      put.run(Number(series), Number(bucket), n, sum, min, max, anomalies);
+      try {
+        put.run(Number(series), Number(bucket), n, sum, min, max, anomalies);
+      } catch (error) {
+        // A column that can't hold more is left as it is: it must not stop the others for ever.
+        if (!isConstraint(error)) throw error;
+        this.skippedRecords++;
+      }
     }
   }
 

@@ -1,14 +1,18 @@
 /** What is asked of the database, as functions of it. Callers have rolled up before a query by time. */
+import { CFG_VERSION_MAX, SEQ_JUMP_MAX, SEQ_MAX } from "../../limits.ts";
 import {
   addRows,
   Columns,
+  finite,
   planSeries,
   ROLLUP_MS,
   seriesColumns,
   type SeriesPlan,
-} from "./series.ts";
-import type { Database } from "./sqlite_db.ts";
+} from "../series.ts";
+import type { Database } from "../../platform/sqlite.ts";
 import {
+  type ConfigRow,
+  type EpochState,
   type HistoryQuery,
   isByTime,
   type RecordQuery,
@@ -20,7 +24,7 @@ import {
   type StoredRow,
   type StoreSize,
   type StoreState,
-} from "./store.ts";
+} from "../store.ts";
 
 /** Records of a window that are read one by one for a chart; more are taken from the rollups. */
 const RAW_RECORDS_MAX = 20_000;
@@ -28,36 +32,71 @@ const SPANS_AT_ONCE = 256;
 
 type Row = Record<string, unknown>;
 
-/** All that the host needs to go on after a restart. */
+/** What JSON says, or `undefined` where it is damaged: rows of our own database are not trusted either. */
+function parsed(text: unknown): unknown {
+  try {
+    return JSON.parse(String(text));
+  } catch {
+    return undefined;
+  }
+}
+
+function isSeq(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= SEQ_MAX + SEQ_JUMP_MAX;
+}
+
+/** The host's name, and what it keeps of nodes and configurations; rows that say nothing are left out. */
 export function readState(db: Database): StoreState {
+  const configs: ConfigRow[] = [];
+  for (
+    const row of db.sql(
+      "SELECT target, CAST(cfg_version AS REAL) AS version, config, at_wall_ms FROM configs",
+    ).all()
+  ) {
+    const config = parsed(row.config);
+    const cfg_version = Number(row.version);
+    if (typeof config !== "object" || config === null || Array.isArray(config)) continue;
+    if (!(cfg_version >= 1 && cfg_version <= CFG_VERSION_MAX)) continue;
+    configs.push({
+      target: String(row.target),
+      cfg_version,
+      config: config as ConfigRow["config"],
+      at_wall_ms: Number(row.at_wall_ms),
+    });
+  }
   return {
     host_id: String(db.sql("SELECT value FROM host WHERE key = 'host_id'").get()!.value),
-    epochs: db.sql("SELECT node_id, epoch, high_acked, max_seq, ranges FROM epochs").all()
-      .map((row) => ({
-        node_id: String(row.node_id),
-        epoch: String(row.epoch),
-        high_acked: Number(row.high_acked),
-        max_seq: Number(row.max_seq),
-        ranges: JSON.parse(String(row.ranges)),
-      })),
     nodes: new Map(
       db.sql("SELECT node_id, known FROM nodes").all()
-        .map((row) => [String(row.node_id), JSON.parse(String(row.known))]),
+        .map((row) => [String(row.node_id), parsed(row.known)]),
     ),
-    configs: db.sql("SELECT * FROM configs").all().map((row) => ({
-      target: String(row.target),
-      cfg_version: Number(row.cfg_version),
-      config: JSON.parse(String(row.config)),
-      at_wall_ms: Number(row.at_wall_ms),
-    })),
+    configs,
   };
 }
 
-/** Size of the database, without pages that are free. */
-export function readSize(db: Database): StoreSize {
-  const pages = Number(db.sql("PRAGMA page_count").get()!.page_count);
-  const free = Number(db.sql("PRAGMA freelist_count").get()!.freelist_count);
-  const bytes = (pages - free) * Number(db.sql("PRAGMA page_size").get()!.page_size);
+/**
+ * What is known of an epoch. Numbers that can't be are as if nothing were known: records that come again are
+ * then found to be there already by their key.
+ */
+export function readEpoch(db: Database, nodeId: string, epoch: string): EpochState | undefined {
+  const row = db.sql(
+    "SELECT CAST(high_acked AS REAL) AS high, CAST(max_seq AS REAL) AS max, ranges FROM epochs WHERE node_id = ? AND epoch = ?",
+  ).get(nodeId, epoch);
+  if (row === undefined) return undefined;
+  const high_acked = Number(row.high), max_seq = Number(row.max);
+  if (!isSeq(high_acked) || !isSeq(max_seq) || max_seq < high_acked) return undefined;
+  const found = parsed(row.ranges);
+  const ranges: (readonly [number, number])[] = [];
+  for (const range of Array.isArray(found) ? found : []) {
+    const [from, to] = Array.isArray(range) ? range : [];
+    if (isSeq(from) && isSeq(to) && from <= to && to <= max_seq) ranges.push([from, to]);
+  }
+  return { node_id: nodeId, epoch, high_acked, max_seq, ranges };
+}
+
+/** Size of the database on the disk. */
+export function readSize(db: Database): Pick<StoreSize, "bytes" | "records"> {
+  const bytes = db.pragma("page_count") * db.pragma("page_size");
   const { low } = db.sql("SELECT MIN(rowid) AS low FROM records").get()!;
   const { high } = db.sql("SELECT MAX(rowid) AS high FROM records").get()!;
   return { bytes, records: high === null ? 0 : Number(high) - Number(low) + 1 };
@@ -73,9 +112,10 @@ function recordsByNumber(db: Database, query: RecordQuery): StoredRow[] {
   if (epoch === undefined) return [];
   const where = new Where().and("node_id = ?", query.node_id).and("epoch = ?", epoch)
     .and("seq > ?", query.after_seq).and("seq < ?", query.before_seq);
-  if (query.anomalies_only) where.and("is_anomaly = ?", 1);
+  if (query.anomalies_only) where.and("is_anomaly = 1");
   const order = query.newest_first ? "DESC" : "ASC";
-  return db.sql(`SELECT * FROM records ${where.text} ORDER BY seq ${order} LIMIT ?`)
+  const index = query.anomalies_only ? "INDEXED BY records_anomalies_by_seq" : "";
+  return db.sql(`SELECT * FROM records ${index} ${where.text} ORDER BY seq ${order} LIMIT ?`)
     .all(...where.values, query.limit).map(storedRow);
 }
 
@@ -177,7 +217,7 @@ function rolledUp(
   const series = db.sql("SELECT id FROM series WHERE node_id = ? AND metric = ?")
     .get(query.node_id, query.metric);
   const rows = series === undefined ? [] : db.sql(
-    `SELECT bucket / ? * ? AS t, SUM(n) AS n, SUM(sum) AS sum, MIN(min) AS min, MAX(max) AS max, SUM(anomalies) AS anomalies ` +
+    `SELECT bucket / ? * ? AS t, CAST(SUM(n) AS REAL) AS n, SUM(sum) AS sum, MIN(min) AS min, MAX(max) AS max, SUM(anomalies) AS anomalies ` +
       `FROM rollup_${level} WHERE series = ? AND bucket >= ? AND bucket < ? GROUP BY t ORDER BY t`,
   ).all(
     BigInt(step_ms),
@@ -189,7 +229,7 @@ function rolledUp(
   const sums = rows.map(({ t, n, sum, min, max, anomalies }) =>
     [Number(t), {
       n: Number(n),
-      sum: Number(sum),
+      sum: finite(Number(sum ?? 0)),
       min: Number(min),
       max: Number(max),
       anomalies: Number(anomalies),
@@ -262,7 +302,7 @@ export function readEvents(db: Database, query: HistoryQuery): StoredEvent[] {
       at_wall_ms: Number(row.at_wall_ms),
       node_id: String(row.node_id),
       kind: String(row.kind),
-      detail: JSON.parse(String(row.detail)),
+      detail: (parsed(row.detail) ?? {}) as StoredEvent["detail"],
     }));
 }
 

@@ -1,5 +1,5 @@
 /** The lines of the NDJSON store's files. */
-import type { ConfigRow, EpochState, StoredEvent, StoredGap } from "./store.ts";
+import type { ConfigRow, EpochState, StoredEvent, StoredGap } from "../store.ts";
 
 /** One line; `commit` ends a block. */
 export type StoredLine =
@@ -8,6 +8,7 @@ export type StoredLine =
   | ({ readonly type: "gap" } & Omit<StoredGap, "id" | "from_wall_ms" | "to_wall_ms">)
   | ({ readonly type: "epoch" } & EpochState)
   | { readonly type: "node"; readonly node_id: string; readonly known: unknown }
+  | { readonly type: "forgotten"; readonly node_id: string; readonly records: boolean }
   | ({ readonly type: "config" } & ConfigRow)
   | ({ readonly type: "event" } & StoredEvent)
   | { readonly type: "commit" };

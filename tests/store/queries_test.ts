@@ -1,12 +1,13 @@
 /** Both stores answer queries as a plain search through all records would. */
 import { strict as assert } from "node:assert";
 import { DatabaseSync } from "node:sqlite";
-import { openNdjsonStore } from "../../lib/platform/ndjson_store.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
-import { bucketOf } from "../../lib/platform/series.ts";
-import { MIGRATIONS } from "../../lib/platform/sqlite_schema.ts";
-import { DATABASE_NAME, openSqliteStore } from "../../lib/platform/sqlite_store.ts";
-import type { RecordCursor, RecordRow, Store, StoredRow } from "../../lib/platform/store.ts";
+import { bucketOf } from "../../lib/store/series.ts";
+import { MIGRATIONS } from "../../lib/store/sqlite/schema.ts";
+import { DATABASE_NAME } from "../../lib/store/sqlite/store.ts";
+import type { RecordCursor, RecordRow, Store, StoredRow } from "../../lib/store/store.ts";
+import { eventually } from "../eventually.ts";
+import { OPEN } from "./open.ts";
 
 const EPOCHS = ["9f2c4e11a0b3d5c7", "1111111111111111"];
 const START = 1_700_000_000_000;
@@ -51,12 +52,10 @@ async function fill(store: Store, records: readonly Made[], receivedMs = 1): Pro
       const part = mine.slice(at, at + 700);
       const high = part.at(-1)!.seq;
       const state = { node_id: "a", epoch, high_acked: high, ranges: [], max_seq: high };
-      await store.commit([{ state, records: part, gaps: [] }], receivedMs);
+      await store.commit([{ state, rangesChanged: true, records: part, gaps: [] }], receivedMs);
     }
   }
 }
-
-const OPEN = { sqlite: openSqliteStore, ndjson: openNdjsonStore };
 
 async function withStore(
   kind: keyof typeof OPEN,
@@ -185,7 +184,7 @@ for (const kind of ["sqlite", "ndjson"] as const) {
       assert.deepEqual(await ids({ before_id: newest!.id, limit: 2 }), [3, 2]);
       const state = { node_id: "a", epoch: EPOCHS[0]!, high_acked: 9, ranges: [], max_seq: 9 };
       const gaps = [{ from_seq: 2, to_seq: 4, reason: "evicted" }];
-      await store.commit([{ state, records: [], gaps }], 50);
+      await store.commit([{ state, rangesChanged: false, records: [], gaps }], 50);
       assert.equal((await store.gaps({ limit: 10 }))[0]?.to_seq, 4);
       assert.equal((await store.gaps({ limit: 10, node_id: "b" })).length, 0);
       assert.equal((await store.gaps({ limit: 10, from_wall_ms: 51 })).length, 0);
@@ -199,7 +198,12 @@ Deno.test("a gap says between which times of the device it lies", async () => {
     await fill(store, all);
     const state = { node_id: "a", epoch: EPOCHS[0]!, high_acked: 20, ranges: [], max_seq: 20 };
     await store.commit(
-      [{ state, records: [], gaps: [{ from_seq: 5, to_seq: 9, reason: "evicted" }] }],
+      [{
+        state,
+        rangesChanged: false,
+        records: [],
+        gaps: [{ from_seq: 5, to_seq: 9, reason: "evicted" }],
+      }],
       9,
     );
     const [gap] = await store.gaps({ limit: 1 });
@@ -212,12 +216,12 @@ Deno.test("each record is summed up once, whenever the host is restarted", async
   const directory = await Deno.makeTempDir();
   const all = makeRecords(4, 2_000, 100);
   for (let at = 0; at < all.length; at += 500) {
-    const store = await openSqliteStore(directory, "host");
+    const store = await OPEN.sqlite(directory, "host");
     await fill(store, all.slice(at, at + 500));
     if (at % 1_000 === 0) await store.metrics("a");
     await store.close();
   }
-  const store = await openSqliteStore(directory, "host");
+  const store = await OPEN.sqlite(directory, "host");
   const whole = { node_id: "a", metric: "temp_c", from_wall_ms: 0, to_wall_ms: 8e12, points: 1 };
   const { n } = await store.series(whole);
   assert.equal(n[0], all.reduce((sum, r) => sum + (JSON.parse(r.payload).agg?.n ?? 1), 0));
@@ -232,11 +236,14 @@ Deno.test("retention takes the columns of a chart with the last of their records
     await store.metrics("a");
     const later = all.map((r) => ({ ...r, seq: r.seq + 3_000 }));
     await fill(store, later.slice(0, 100), 1_000);
-    while (await store.retain({ olderThanWallMs: 500 }) > 0);
+    const now = Date.now();
     const page = { node_id: "a", from_wall_ms: 0, limit: 1_000 };
-    assert.equal((await store.records(page)).length, 100);
-    while (await store.retain({ olderThanWallMs: 5_000 }) > 0);
-    assert.equal((await store.records(page)).length, 0);
+    store.keepWithin({ ageMs: now - 500 });
+    const left = async () => (await store.records(page)).length;
+    await eventually("the old ones are gone", async () => await left() === 100, 10_000, 5);
+    store.keepWithin({ ageMs: now - 5_000 });
+    await eventually("all are gone", async () => await left() === 0, 10_000, 5);
+    store.keepWithin({});
     assert.deepEqual(await store.metrics("a"), []);
     const db = new DatabaseSync(`${directory}/${DATABASE_NAME}`);
     for (const table of ["spans", "rollup_fine", "rollup_coarse"]) {
@@ -256,7 +263,7 @@ Deno.test("a database of the first version is taken over with all it holds", asy
   const all = makeRecords(6, 50, 100);
   for (const r of all) put.run(r.epoch, r.seq, r.ts_wall_ms, r.payload);
   db.close();
-  const store = await openSqliteStore(directory, "host");
+  const store = await OPEN.sqlite(directory, "host");
   const rows = await store.records({ node_id: "a", from_wall_ms: 0, limit: 1_000 });
   assert.equal(rows.length, 100);
   assert.equal((await store.metrics("a")).length, 2);

@@ -5,8 +5,15 @@
  *
  * Queries read the files; for dashboards use SQLite.
  */
-import { parseRow, type StoredLine } from "./ndjson_lines.ts";
-import { addRows, bucketOf, Columns, METRICS_MAX, planSeries, samplesOf } from "./series.ts";
+import { type Clock, type Disk, DiskError, type DiskFile } from "../../platform/platform.ts";
+import {
+  addRows,
+  bucketOf,
+  Columns,
+  planSeries,
+  samplesOf,
+  SERIES_PER_NODE_MAX,
+} from "../series.ts";
 import type {
   ConfigRow,
   EpochBatch,
@@ -14,6 +21,7 @@ import type {
   EventRow,
   HistoryQuery,
   RecordQuery,
+  RetentionLimits,
   SeriesColumns,
   SeriesQuery,
   Store,
@@ -23,10 +31,15 @@ import type {
   StoredRow,
   StoreSize,
   StoreState,
-} from "./store.ts";
-import { isByTime } from "./store.ts";
+} from "../store.ts";
+import { isByTime } from "../store.ts";
+import { parseRow, type StoredLine } from "./lines.ts";
 
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
+/** A file ends at this part of the limit, so that little is deleted at once. */
+const FILES_MIN = 8;
+const READ_BYTES = 65_536;
+const EVENTS_MAX_TEXT_BYTES = 65_536;
 const NAME = /^records-(\d{8})\.ndjson$/;
 const encoder = new TextEncoder();
 
@@ -43,90 +56,141 @@ class Replayed {
   records = 0;
   lastEventId = 0;
 
-  take(line: StoredLine): void {
+  apply(line: StoredLine): void {
     if (line.type === "host") this.hostId = line.host_id;
-    else if (line.type === "epoch") this.epochs.set(`${line.node_id} ${line.epoch}`, line);
+    else if (line.type === "epoch") this.#keepEpoch(line);
     else if (line.type === "node") this.nodes.set(line.node_id, line.known);
+    else if (line.type === "forgotten") this.#forget(line.node_id, line.records);
     else if (line.type === "config") this.configs.set(line.target, line);
     else if (line.type === "record") this.records++;
     else if (line.type === "event") this.lastEventId = line.id;
   }
+
+  #keepEpoch({ node_id, epoch, high_acked, ranges, max_seq }: EpochState): void {
+    this.epochs.set(`${node_id} ${epoch}`, { node_id, epoch, high_acked, ranges, max_seq });
+  }
+
+  #forget(nodeId: string, records: boolean): void {
+    this.nodes.delete(nodeId);
+    if (!records) return;
+    for (const [key, { node_id }] of this.epochs) if (node_id === nodeId) this.epochs.delete(key);
+  }
 }
 
 /** Whole blocks of a file in order, and the offset behind the last of them. */
-async function* blocksOf(path: string): AsyncGenerator<{ lines: StoredLine[]; end: number }> {
-  using file = await Deno.open(path);
-  let block: StoredLine[] = [];
-  let offset = 0;
-  let rest: Uint8Array = new Uint8Array(0);
-  const decoder = new TextDecoder();
-  for await (const chunk of file.readable) {
-    const bytes = new Uint8Array(rest.length + chunk.length);
-    bytes.set(rest);
-    bytes.set(chunk, rest.length);
-    let start = 0;
-    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
-      const line = parseRow(decoder.decode(bytes.subarray(start, end)));
-      offset += end + 1 - start;
-      start = end + 1;
-      // A line that can't be read ends what can be trusted of this file.
-      if (line === undefined) return;
-      if (line.type !== "commit") block.push(line);
-      else {
-        yield { lines: block, end: offset };
-        block = [];
+async function* blocksOf(
+  disk: Disk,
+  name: string,
+): AsyncGenerator<{ lines: StoredLine[]; end: number }> {
+  const file = await disk.open(name, false);
+  try {
+    let block: StoredLine[] = [];
+    let offset = 0, readTo = 0;
+    let rest: Uint8Array = new Uint8Array(0);
+    const decoder = new TextDecoder();
+    for (;;) {
+      const bytes = new Uint8Array(rest.length + READ_BYTES);
+      bytes.set(rest);
+      const count = await file.readAt(readTo, bytes.subarray(rest.length));
+      if (count === 0) return;
+      readTo += count;
+      const filled = bytes.subarray(0, rest.length + count);
+      let start = 0;
+      for (let end = filled.indexOf(10); end >= 0; end = filled.indexOf(10, start)) {
+        const line = parseRow(decoder.decode(filled.subarray(start, end)));
+        offset += end + 1 - start;
+        start = end + 1;
+        // A line that can't be read ends what can be trusted of this file.
+        if (line === undefined) return;
+        if (line.type !== "commit") block.push(line);
+        else {
+          yield { lines: block, end: offset };
+          block = [];
+        }
       }
+      rest = filled.slice(start);
     }
-    rest = bytes.slice(start);
+  } finally {
+    file.close();
   }
 }
 
-/** Opens the store in `directory` (made if it isn't there); cuts a torn end. Rejects with one line. */
-export async function openNdjsonStore(directory: string, hostId: string): Promise<Store> {
-  await Deno.mkdir(directory, { recursive: true });
-  const turns: number[] = [];
-  for await (const { name } of Deno.readDir(directory)) {
-    const match = NAME.exec(name);
-    if (match !== null) turns.push(Number(match[1]));
+/** What is known of a file without reading it again. */
+interface FileFacts {
+  readonly turn: number;
+  bytes: number;
+  records: number;
+  /** When the newest of its records was received. */
+  newestWallMs: number;
+}
+
+function note(facts: FileFacts, lines: readonly StoredLine[]): void {
+  for (const line of lines) {
+    if (line.type !== "record") continue;
+    facts.records++;
+    facts.newestWallMs = Math.max(facts.newestWallMs, line.received_wall_ms);
   }
-  turns.sort((a, b) => a - b);
+}
+
+/** Opens the store in a directory; cuts a torn end. Rejects with one line. */
+export async function openNdjsonStore(
+  { disk, hostId, clock }: { disk: Disk; hostId: string; clock: Clock },
+): Promise<Store> {
+  const files: FileFacts[] = [];
+  for (const name of await disk.list()) {
+    const match = NAME.exec(name);
+    if (match === null) continue;
+    files.push({ turn: Number(match[1]), bytes: 0, records: 0, newestWallMs: -Infinity });
+  }
+  files.sort((a, b) => a.turn - b.turn);
   const replayed = new Replayed();
-  for (const turn of turns) {
-    const path = `${directory}/${nameOf(turn)}`;
+  for (const facts of files) {
     let goodEnd = 0;
-    for await (const { lines, end } of blocksOf(path)) {
-      for (const line of lines) replayed.take(line);
+    for await (const { lines, end } of blocksOf(disk, nameOf(facts.turn))) {
+      for (const line of lines) replayed.apply(line);
+      note(facts, lines);
       goodEnd = end;
     }
-    if (turn === turns.at(-1)) await Deno.truncate(path, goodEnd);
+    const file = await disk.open(nameOf(facts.turn), true);
+    try {
+      if (facts === files.at(-1) && file.size > goodEnd) {
+        await file.truncate(goodEnd);
+        await file.sync();
+      }
+      facts.bytes = file.size;
+    } finally {
+      file.close();
+    }
   }
-  const store = new NdjsonStore(directory, turns, replayed, replayed.hostId ?? hostId);
+  const store = new NdjsonStore(disk, clock, files, replayed, replayed.hostId ?? hostId);
   await store.begin(replayed.hostId === undefined);
   return store;
 }
 
 class NdjsonStore implements Store {
   readonly state: StoreState;
-  #directory: string;
-  #turns: number[];
-  #file: Deno.FsFile | undefined;
-  #fileBytes = 0;
-  #records: number;
+  /** Files have no thread that could end. */
+  readonly failed: Promise<string> = new Promise(() => {});
+  #disk: Disk;
+  #clock: Clock;
+  #files: FileFacts[];
+  #file: DiskFile | undefined;
   #nextEvent: number;
   #order: Promise<unknown> = Promise.resolve();
+  #limits: RetentionLimits = {};
+  #retainedAway = 0;
   /** Newest state of everything that is not a record: it heads each new file, so that old ones may go. */
   #current: Replayed;
 
-  constructor(directory: string, turns: number[], replayed: Replayed, hostId: string) {
-    this.#directory = directory;
-    this.#turns = turns;
+  constructor(disk: Disk, clock: Clock, files: FileFacts[], replayed: Replayed, hostId: string) {
+    this.#disk = disk;
+    this.#clock = clock;
+    this.#files = files;
     this.#current = replayed;
-    this.#records = replayed.records;
     this.#nextEvent = replayed.lastEventId + 1;
     replayed.hostId = hostId;
     this.state = {
       host_id: hostId,
-      epochs: [...replayed.epochs.values()],
       nodes: new Map(replayed.nodes),
       configs: [...replayed.configs.values()],
     };
@@ -134,15 +198,30 @@ class NdjsonStore implements Store {
 
   /** Opens the newest file for appending. */
   async begin(isNew: boolean): Promise<void> {
-    if (isNew || this.#turns.length === 0) return await this.#rotate();
-    const path = `${this.#directory}/${nameOf(this.#turns.at(-1)!)}`;
-    this.#file = await Deno.open(path, { read: true, append: true });
-    this.#fileBytes = (await this.#file.stat()).size;
+    const newest = this.#files.at(-1);
+    if (isNew || newest === undefined) return await this.#rotate();
+    this.#file = await this.#disk.open(nameOf(newest.turn), true);
   }
 
+  epoch(nodeId: string, epoch: string): Promise<EpochState | undefined> {
+    return Promise.resolve(this.#current.epochs.get(`${nodeId} ${epoch}`));
+  }
+  epochCount(nodeId: string): Promise<number> {
+    const all = [...this.#current.epochs.values()];
+    return Promise.resolve(all.filter(({ node_id }) => node_id === nodeId).length);
+  }
+  async forgetEmptyEpochs(nodeId: string): Promise<number> {
+    const held = new Set<string>();
+    for await (const { epoch } of this.#rows(nodeId)) held.add(epoch);
+    const all = [...this.#current.epochs].filter(([, { node_id }]) => node_id === nodeId);
+    for (const [key, { epoch }] of all.slice(0, -1)) {
+      if (!held.has(epoch)) this.#current.epochs.delete(key);
+    }
+    return await this.epochCount(nodeId);
+  }
   commit(batches: readonly EpochBatch[], atWallMs: number): Promise<void> {
     const lines: StoredLine[] = [];
-    for (const { state, records, gaps } of batches) {
+    for (const { state, rangesChanged, records, gaps } of batches) {
       const { node_id, epoch } = state;
       for (const { payload } of records) {
         lines.push({ type: "record", received_wall_ms: atWallMs, payload });
@@ -150,7 +229,9 @@ class NdjsonStore implements Store {
       for (const gap of gaps) {
         lines.push({ type: "gap", node_id, epoch, declared_wall_ms: atWallMs, ...gap });
       }
-      lines.push({ type: "epoch", ...state });
+      const known = this.#current.epochs.get(`${node_id} ${epoch}`);
+      const ranges = rangesChanged ? state.ranges : known?.ranges ?? [];
+      lines.push({ type: "epoch", ...state, ranges });
     }
     return this.#write(lines);
   }
@@ -160,8 +241,13 @@ class NdjsonStore implements Store {
   putConfig(config: ConfigRow): Promise<void> {
     return this.#write([{ type: "config", ...config }]);
   }
-  addEvents(events: readonly EventRow[]): Promise<void> {
-    return this.#write(events.map((event) => ({ type: "event", id: this.#nextEvent++, ...event })));
+  forgetNode(nodeId: string, records: boolean): Promise<void> {
+    return this.#write([{ type: "forgotten", node_id: nodeId, records }]);
+  }
+  async addEvents(events: readonly EventRow[]): Promise<number> {
+    const fit = events.filter(fitsLine);
+    await this.#write(fit.map((event) => ({ type: "event", id: this.#nextEvent++, ...event })));
+    return events.length - fit.length;
   }
 
   async records(query: RecordQuery): Promise<StoredRow[]> {
@@ -202,9 +288,9 @@ class NdjsonStore implements Store {
     for await (const row of this.#rows(nodeId)) {
       const at = bucketOf(row.ts_wall_ms);
       if (at === undefined) continue;
-      for (const { metric } of samplesOf(row.payload)) {
+      for (const { metric } of samplesOf(row.payload) ?? []) {
         const known = found.get(metric);
-        if (known === undefined && found.size >= METRICS_MAX) continue;
+        if (known === undefined && found.size >= SERIES_PER_NODE_MAX) continue;
         found.set(metric, {
           first_ms: Math.min(known?.first_ms ?? at, at),
           last_ms: Math.max(known?.last_ms ?? at, at),
@@ -220,33 +306,16 @@ class NdjsonStore implements Store {
     return columns.result(true);
   }
   size(): Promise<StoreSize> {
-    return this.#inTurn(async () => {
-      let bytes = 0;
-      for (const turn of this.#turns) bytes += (await Deno.stat(this.#path(turn))).size;
-      return { bytes, records: this.#records };
+    return Promise.resolve({
+      bytes: sum(this.#files, ({ bytes }) => bytes),
+      records: sum(this.#files, ({ records }) => records),
+      retained_away_records: this.#retainedAway,
+      unsummed_records: 0,
     });
   }
-
-  /** Deletes whole files, the oldest first; the newest stays. */
-  retain(limits: { olderThanWallMs?: number; bytesMax?: number }): Promise<number> {
-    return this.#inTurn(async () => {
-      let removed = 0;
-      while (this.#turns.length > 1) {
-        let bytes = 0;
-        for (const turn of this.#turns) bytes += (await Deno.stat(this.#path(turn))).size;
-        const oldest = this.#path(this.#turns[0]!);
-        const changed = (await Deno.stat(oldest)).mtime?.getTime() ?? Infinity;
-        const isOld = changed < (limits.olderThanWallMs ?? -Infinity);
-        if (!isOld && bytes <= (limits.bytesMax ?? Infinity)) break;
-        for await (const { lines } of blocksOf(oldest)) {
-          removed += lines.filter(({ type }) => type === "record").length;
-        }
-        await Deno.remove(oldest);
-        this.#turns.shift();
-      }
-      this.#records -= removed;
-      return removed;
-    });
+  keepWithin(limits: RetentionLimits): void {
+    this.#limits = limits;
+    this.#inTurn(() => this.#retain()).catch(() => {});
   }
   close(): Promise<void> {
     return this.#inTurn(() => {
@@ -255,18 +324,32 @@ class NdjsonStore implements Store {
     });
   }
 
-  #path(turn: number): string {
-    return `${this.#directory}/${nameOf(turn)}`;
+  /** Deletes whole files, the oldest first; the newest stays. */
+  async #retain(): Promise<void> {
+    const { ageMs = Infinity, bytesMax = Infinity } = this.#limits;
+    while (this.#files.length > 1) {
+      const oldest = this.#files[0]!;
+      const isOld = oldest.newestWallMs < this.#clock.wallMs() - ageMs;
+      if (!isOld && sum(this.#files, ({ bytes }) => bytes) <= bytesMax) return;
+      await this.#disk.remove(nameOf(oldest.turn));
+      this.#files.shift();
+      this.#retainedAway += oldest.records;
+    }
   }
 
   #newestEpoch(nodeId: string): string | undefined {
     return [...this.#current.epochs.values()].findLast(({ node_id }) => node_id === nodeId)?.epoch;
   }
 
-  /** The records of a node as they arrived. */
+  /** The records of a node as they arrived, from behind the place where it was forgotten with them. */
   async *#rows(nodeId: string): AsyncGenerator<StoredRow> {
+    let skip = 0;
     for await (const line of this.#lines()) {
-      if (line.type !== "record") continue;
+      if (line.type === "forgotten" && line.node_id === nodeId && line.records) skip++;
+    }
+    for await (const line of this.#lines()) {
+      if (line.type === "forgotten" && line.node_id === nodeId && line.records) skip--;
+      if (line.type !== "record" || skip > 0) continue;
       const record = JSON.parse(line.payload);
       if (record.node_id !== nodeId) continue;
       yield {
@@ -285,17 +368,26 @@ class NdjsonStore implements Store {
 
   async *#lines(): AsyncGenerator<StoredLine> {
     await this.#order;
-    for (const turn of [...this.#turns]) {
-      for await (const { lines } of blocksOf(this.#path(turn))) yield* lines;
+    for (const { turn } of [...this.#files]) {
+      try {
+        for await (const { lines } of blocksOf(this.#disk, nameOf(turn))) yield* lines;
+      } catch (error) {
+        // Retention took it meanwhile.
+        if (!(error instanceof DiskError && error.kind === "gone")) throw error;
+      }
     }
   }
 
   #write(lines: readonly StoredLine[]): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#fileBytes > FILE_BYTES_MAX) await this.#rotate();
+      const { bytesMax = Infinity } = this.#limits;
+      if (this.#files.at(-1)!.bytes > Math.min(FILE_BYTES_MAX, bytesMax / FILES_MIN)) {
+        await this.#rotate();
+      }
       await this.#append(lines);
-      for (const line of lines) this.#current.take(line);
-      this.#records += lines.filter(({ type }) => type === "record").length;
+      for (const line of lines) this.#current.apply(line);
+      note(this.#files.at(-1)!, lines);
+      await this.#retain();
     });
   }
 
@@ -304,24 +396,29 @@ class NdjsonStore implements Store {
     const text = [...lines, { type: "commit" } as const].map((line) => JSON.stringify(line) + "\n");
     const bytes = encoder.encode(text.join(""));
     const file = this.#file!;
+    const facts = this.#files.at(-1)!;
     try {
-      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-      await file.syncData();
+      for (let at = 0; at < bytes.length;) {
+        const written = file.append(bytes.subarray(at));
+        if (written === 0) {
+          throw new DiskError("full", "nothing could be written: is the disk full?");
+        }
+        at += written;
+      }
+      await file.sync();
     } catch (error) {
-      await file.truncate(this.#fileBytes);
+      await file.truncate(facts.bytes);
       throw error;
     }
-    this.#fileBytes += bytes.length;
+    facts.bytes += bytes.length;
   }
 
   async #rotate(): Promise<void> {
-    const turn = (this.#turns.at(-1) ?? 0) + 1;
-    const path = this.#path(turn);
-    const file = await Deno.open(path, { read: true, append: true, createNew: true });
+    const turn = (this.#files.at(-1)?.turn ?? 0) + 1;
+    const file = this.#disk.create(nameOf(turn));
     this.#file?.close();
     this.#file = file;
-    this.#fileBytes = 0;
-    this.#turns.push(turn);
+    this.#files.push({ turn, bytes: 0, records: 0, newestWallMs: -Infinity });
     const { hostId, epochs, nodes, configs } = this.#current;
     await this.#append([
       { type: "host", host_id: hostId! },
@@ -329,14 +426,26 @@ class NdjsonStore implements Store {
       ...[...nodes].map(([node_id, known]) => ({ type: "node" as const, node_id, known })),
       ...[...configs.values()].map((config) => ({ type: "config" as const, ...config })),
     ]);
-    using directory = await Deno.open(this.#directory);
-    await directory.sync();
+    await this.#disk.syncDir();
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#order.then(work);
     this.#order = result.catch(() => {});
     return result;
+  }
+}
+
+function sum(files: readonly FileFacts[], of: (facts: FileFacts) => number): number {
+  return files.reduce((total, facts) => total + of(facts), 0);
+}
+
+/** Whether an event has all that a line needs; what is damaged would end what can be read of the file. */
+function fitsLine({ at_wall_ms, detail }: EventRow): boolean {
+  try {
+    return Number.isFinite(at_wall_ms) && JSON.stringify(detail).length < EVENTS_MAX_TEXT_BYTES;
+  } catch {
+    return false;
   }
 }
 

@@ -1,0 +1,140 @@
+/**
+ * What comes in, in one call for each record and gap: ledger, counters, what was seen lately, events, and the
+ * next commit. After the commit, acks. One direction; nothing is asked back of a session but its node.
+ */
+import type { AnomalyEvents, HostEvent } from "./anomaly_events.ts";
+import type { Activity } from "./activity.ts";
+import type { CommitQueue } from "./commit_queue.ts";
+import type { EventLog } from "./event_log.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Node, Registry } from "./registry.ts";
+import type { Clock } from "../platform/platform.ts";
+import type { Gap } from "../protocol/message.ts";
+import type { TelemetryRecord } from "../protocol/record.ts";
+
+/** What became of a record or gap. */
+export type Taken =
+  /** It waits for the next commit. */
+  | "new"
+  /** It is accounted for already. */
+  | "known"
+  /** It lies further above all others than a peer may jump. */
+  | "too_far"
+  /** The peer makes us keep more separate ranges than we allow. */
+  | "too_scattered"
+  /** The host knows as many nodes as it allows. */
+  | "no_room";
+
+/** Counters since the start. */
+export interface IntakeCounters {
+  records: number;
+  duplicates: number;
+  gap_records: number;
+}
+
+/** See {@linkcode Intake}. */
+export interface IntakeOptions {
+  readonly clock: Clock;
+  readonly registry: Registry;
+  readonly activity: Activity;
+  readonly anomalies: AnomalyEvents;
+  readonly events: EventLog;
+  readonly commits: CommitQueue;
+  /** Received bytes of one session, and of all, that may wait for the store before reading stops. */
+  readonly heldBytesMax: number;
+  readonly heldBytesTotalMax: number;
+}
+
+/** See the head of the file. */
+export class Intake {
+  readonly counters: IntakeCounters = { records: 0, duplicates: 0, gap_records: 0 };
+  #options: IntakeOptions;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+  }
+
+  /** A record of `node`; `line` is its JSON. */
+  record(node: Node, ledger: Ledger, record: TelemetryRecord, line: string): Taken {
+    const { registry, activity, commits } = this.#options;
+    const { seq, anomaly } = record;
+    if (ledger.isTooFar(seq)) return "too_far";
+    if (!registry.register(node)) return "no_room";
+    const before = ledger.heldBytes;
+    const isNew = ledger.offer({
+      seq,
+      ts_wall_ms: record.ts_wall_ms,
+      ts_mono_ms: record.ts_mono_ms,
+      is_anomaly: anomaly.is_anomaly,
+      score: anomaly.score,
+      payload: line,
+    });
+    if (!isNew) {
+      this.counters.duplicates++;
+      registry.repeated(node);
+      return "known";
+    }
+    this.counters.records++;
+    const jump = record.diagnostics.clock_jump_ms;
+    registry.received(node, {
+      isAnomaly: anomaly.is_anomaly,
+      clockJumped: typeof jump === "number" && jump !== 0,
+    });
+    activity.record(record, line);
+    if (anomaly.events !== undefined) this.#takeEvents(node, record);
+    commits.added(ledger, 1, ledger.heldBytes - before);
+    return ledger.isTooScattered ? "too_scattered" : "new";
+  }
+
+  /** A gap of `node`. Nothing new in it may still close a hole, so that a commit follows in any case. */
+  gap(node: Node, ledger: Ledger, { from_seq, to_seq, reason }: Gap): Taken {
+    const { registry, events, commits } = this.#options;
+    if (ledger.isTooFar(to_seq)) return "too_far";
+    if (!registry.register(node)) return "no_room";
+    const before = ledger.heldBytes;
+    const lost = ledger.offerGap({ from_seq, to_seq, reason });
+    for (const part of lost) {
+      const records = part.to_seq - part.from_seq + 1;
+      this.counters.gap_records += records;
+      registry.lost(node, records, reason);
+      events.add("gap", node.node_id, { ...part });
+    }
+    if (lost.length === 0) return "known";
+    commits.added(ledger, 0, ledger.heldBytes - before);
+    return ledger.isTooScattered ? "too_scattered" : "new";
+  }
+
+  /** Resolves once a session may read on: its own and all sessions' bytes wait for the store within limits. */
+  async room(ledger: Ledger): Promise<void> {
+    const { commits, heldBytesMax, heldBytesTotalMax } = this.#options;
+    while (ledger.heldBytes > heldBytesMax || commits.heldBytes > heldBytesTotalMax) {
+      await commits.nextCommit();
+    }
+  }
+
+  /** Resolves when all that `ledger` took in before is durable or rolled back. */
+  settled(ledger: Ledger): Promise<void> {
+    return this.#options.commits.settled(ledger);
+  }
+
+  /** To be called every second: what concerns several nodes. */
+  tick(connected: number): void {
+    const { clock, anomalies } = this.#options;
+    this.#tell(anomalies.tick(clock.wallMs(), connected));
+  }
+
+  #takeEvents(node: Node, record: TelemetryRecord): void {
+    const { clock, anomalies, registry, activity } = this.#options;
+    const found = anomalies.eventsOf(node, record, clock.wallMs());
+    for (const { kind } of found) {
+      if (kind !== "anomaly_open") continue;
+      registry.anomalyOpened(node);
+      activity.anomalyOpened(node.node_id, clock.monotonicMs());
+    }
+    this.#tell(found);
+  }
+
+  #tell(found: readonly HostEvent[]): void {
+    for (const { kind, nodeId, detail } of found) this.#options.events.add(kind, nodeId, detail);
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The SQLite store as plain functions of a database: what the store's threads call, and the simulator, too.
+ * Writing and summing up belong to one engine; another one may read beside it.
+ */
+import { Database, isConstraint } from "../../platform/sqlite.ts";
+import type { ConfigRow, EpochState, EventRow, RetentionLimits, StoreState } from "../store.ts";
+import { readEpoch, readState } from "./queries.ts";
+import { Retention } from "./retention.ts";
+import { RollUp } from "./rollup.ts";
+import { MIGRATIONS } from "./schema.ts";
+
+/** Records of one epoch in columns, as that crosses to a thread with few copies. */
+export interface PackedBatch {
+  readonly node_id: string;
+  readonly epoch: string;
+  readonly high_acked: number;
+  readonly max_seq: number;
+  /** JSON of the ranges; `null` where they are those of the last batch. */
+  readonly ranges: string | null;
+  readonly seqs: Float64Array<ArrayBuffer>;
+  readonly wallMs: Float64Array<ArrayBuffer>;
+  readonly monoMs: Float64Array<ArrayBuffer>;
+  /** Score of each record; -1 where it is no anomaly. */
+  readonly scores: Float64Array<ArrayBuffer>;
+  /** All payloads in one text, and where each ends. */
+  readonly payloads: string;
+  readonly ends: Uint32Array<ArrayBuffer>;
+  readonly gaps: readonly { from_seq: number; to_seq: number; reason: string }[];
+}
+
+const EVENTS_MAX = 100_000;
+/** Records that are summed up at once: commits wait that long at most, some milliseconds. */
+const ROLLUP_ROWS = 1_000;
+/** What was summed up is written that often at least. */
+const ROLLUP_FLUSH_MS = 15_000;
+
+/** Opens the database for an engine or, with `readOnly`, beside one. Throws as {@linkcode Database}. */
+export function openDatabase(path: string, readOnly = false): Database {
+  return new Database(path, { migrations: MIGRATIONS, readOnly });
+}
+
+/** See the head of the file. */
+export class SqliteEngine {
+  readonly rollUp: RollUp;
+  readonly retention: Retention;
+  #db: Database;
+  #nowMs: () => number;
+  #flushedMs: number;
+
+  /** `nowMs` reads a monotonic clock. */
+  constructor(db: Database, nowMs: () => number) {
+    this.#db = db;
+    this.#nowMs = nowMs;
+    this.#flushedMs = nowMs();
+    this.rollUp = new RollUp(db);
+    this.retention = new Retention(db, this.rollUp, nowMs);
+  }
+
+  /** Names the host where it has no name yet; what there is. */
+  open(hostId: string): StoreState {
+    this.#db.sql("INSERT INTO host VALUES ('host_id', ?) ON CONFLICT DO NOTHING").run(hostId);
+    return readState(this.#db);
+  }
+
+  epoch(nodeId: string, epoch: string): EpochState | undefined {
+    return readEpoch(this.#db, nodeId, epoch);
+  }
+
+  epochCount(nodeId: string): number {
+    const row = this.#db.sql("SELECT COUNT(*) AS n FROM epochs WHERE node_id = ?").get(nodeId);
+    return Number(row!.n);
+  }
+
+  forgetEmptyEpochs(nodeId: string): number {
+    this.#db.inTransaction(() => {
+      const empty = this.#db.sql(
+        "DELETE FROM epochs WHERE node_id = ? AND NOT EXISTS (SELECT 1 FROM records r " +
+          "WHERE r.node_id = epochs.node_id AND r.epoch = epochs.epoch) AND last_wall_ms < " +
+          "(SELECT MAX(last_wall_ms) FROM epochs WHERE node_id = ?) RETURNING epoch",
+      ).all(nodeId, nodeId);
+      for (const { epoch } of empty) {
+        this.#db.sql("DELETE FROM gaps WHERE node_id = ? AND epoch = ?")
+          .run(nodeId, String(epoch));
+      }
+    });
+    return this.epochCount(nodeId);
+  }
+
+  commit(batches: readonly PackedBatch[], atWallMs: number): void {
+    const record = this.#db.sql(
+      "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    );
+    const gap = this.#db.sql(
+      "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    );
+    const epoch = this.#db.sql(
+      "INSERT INTO epochs VALUES (?, ?, ?, ?, coalesce(?, '[]'), ?, ?) ON CONFLICT DO UPDATE SET " +
+        "high_acked = excluded.high_acked, max_seq = excluded.max_seq, " +
+        "ranges = coalesce(?, ranges), last_wall_ms = excluded.last_wall_ms",
+    );
+    this.#db.inTransaction(() => {
+      for (const b of batches) {
+        let start = 0;
+        for (let i = 0; i < b.seqs.length; i++) {
+          const score = b.scores[i]!;
+          const payload = b.payloads.slice(start, start = b.ends[i]!);
+          record.run(
+            b.node_id,
+            b.epoch,
+            b.seqs[i]!,
+            b.wallMs[i]!,
+            b.monoMs[i]!,
+            atWallMs,
+            score < 0 ? 0 : 1,
+            Math.max(0, score),
+            payload,
+          );
+        }
+        for (const { from_seq, to_seq, reason } of b.gaps) {
+          gap.run(b.node_id, b.epoch, from_seq, to_seq, reason, atWallMs);
+        }
+        const { ranges } = b;
+        epoch.run(b.node_id, b.epoch, b.high_acked, b.max_seq, ranges, atWallMs, atWallMs, ranges);
+      }
+    });
+  }
+
+  putNodes(nodes: ReadonlyMap<string, unknown>): void {
+    const put = this.#db.sql(
+      "INSERT INTO nodes VALUES (?, ?) ON CONFLICT DO UPDATE SET known = excluded.known",
+    );
+    this.#db.inTransaction(() => {
+      for (const [nodeId, known] of nodes) put.run(nodeId, JSON.stringify(known));
+    });
+  }
+
+  /** Forgets some of a node; true while there is more. The caller goes on until it is false. */
+  forgetNode(nodeId: string, records: boolean): boolean {
+    this.#db.sql("DELETE FROM nodes WHERE node_id = ?").run(nodeId);
+    if (!records) return false;
+    this.rollUp.flush();
+    const { changes } = this.#db.sql(
+      "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE node_id = ? LIMIT 5000)",
+    ).run(nodeId);
+    if (Number(changes) > 0) return true;
+    this.#db.inTransaction(() => {
+      for (const table of ["epochs", "gaps", "spans", "events"]) {
+        this.#db.sql(`DELETE FROM ${table} WHERE node_id = ?`).run(nodeId);
+      }
+      for (const table of ["rollup_fine", "rollup_coarse"]) {
+        this.#db.sql(
+          `DELETE FROM ${table} WHERE series IN (SELECT id FROM series WHERE node_id = ?)`,
+        ).run(nodeId);
+      }
+      this.#db.sql("DELETE FROM series WHERE node_id = ?").run(nodeId);
+    });
+    this.rollUp.forgetNode(nodeId);
+    return false;
+  }
+
+  putConfig(config: ConfigRow): void {
+    this.#db.sql(
+      "INSERT INTO configs VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET cfg_version = excluded.cfg_version, config = excluded.config, at_wall_ms = excluded.at_wall_ms",
+    ).run(config.target, config.cfg_version, JSON.stringify(config.config), config.at_wall_ms);
+  }
+
+  /** How many of the events break a rule of the table and were left out. */
+  addEvents(events: readonly EventRow[]): number {
+    const add = this.#db.sql(
+      "INSERT INTO events (at_wall_ms, node_id, kind, detail) VALUES (?, ?, ?, ?)",
+    );
+    let refused = 0;
+    this.#db.inTransaction(() => {
+      for (const { at_wall_ms, node_id, kind, detail } of events) {
+        try {
+          add.run(at_wall_ms, node_id, kind, JSON.stringify(detail));
+        } catch (error) {
+          if (
+            !isConstraint(error) && !(error instanceof TypeError || error instanceof RangeError)
+          ) {
+            throw error;
+          }
+          refused++;
+        }
+      }
+      const { last } = this.#db.sql("SELECT MAX(id) AS last FROM events").get()!;
+      this.#db.sql("DELETE FROM events WHERE id <= ?").run(Number(last ?? 0) - EVENTS_MAX);
+    });
+    return refused;
+  }
+
+  /** Sums up some more records for charts; false once all are, and that is on disk. */
+  sumUp(): boolean {
+    if (this.rollUp.read(ROLLUP_ROWS)) return true;
+    this.rollUp.flush();
+    return false;
+  }
+
+  /** As {@linkcode sumUp}, in the background: what was summed up is written now and then. */
+  sumUpSome(): boolean {
+    const more = this.rollUp.read(ROLLUP_ROWS);
+    if (this.#nowMs() - this.#flushedMs > ROLLUP_FLUSH_MS) {
+      this.rollUp.flush();
+      this.#flushedMs = this.#nowMs();
+    }
+    return more;
+  }
+
+  keepWithin(limits: RetentionLimits): void {
+    this.retention.limits = limits;
+  }
+
+  close(): void {
+    this.rollUp.flush();
+    this.#db.exec("PRAGMA optimize");
+    this.#db.close();
+  }
+}

@@ -1,0 +1,257 @@
+/** The default {@linkcode Store}: a SQLite database in WAL mode that syncs at each commit, in two threads. */
+import { getLogger } from "@logtape/logtape";
+import { oneLine } from "../../errors.ts";
+import type { Clock, Disk } from "../../platform/platform.ts";
+import { Thread, ThreadError } from "../../platform/thread.ts";
+import {
+  type ConfigRow,
+  type EpochBatch,
+  type EpochState,
+  type EventRow,
+  type HistoryQuery,
+  isByTime,
+  QueryTooLong,
+  type RecordQuery,
+  type RetentionLimits,
+  type SeriesColumns,
+  type SeriesQuery,
+  type Store,
+  type StoredEvent,
+  type StoredGap,
+  type StoredMetric,
+  type StoredRow,
+  type StoreSize,
+  type StoreState,
+} from "../store.ts";
+import { packBatch } from "./pack.ts";
+import type { ReaderCalls, WriterCalls } from "./thread.ts";
+
+/** Name of the database in the host's data directory. */
+export const DATABASE_NAME = "holdfast.db";
+
+/** A query waits that long for records to be summed up; longer only after large replays. */
+const ROLLUP_WAIT_MS = 1_500;
+/** A query that takes longer is given up. */
+const QUERY_MS_MAX = 10_000;
+/** Queries that wait for the reader; more are refused. */
+const QUERIES_WAITING_MAX = 200;
+
+const log = getLogger(["holdfast", "store"]);
+const THREAD = new URL("./thread.ts", import.meta.url);
+
+/** Where the database lies. */
+export interface SqliteStoreOptions {
+  /** The host's data directory, twice: SQLite opens its files by path. */
+  readonly disk: Disk;
+  readonly directory: string;
+  /** Name of the host where the database has none yet. */
+  readonly hostId: string;
+  readonly clock: Clock;
+}
+
+/**
+ * Opens the database. A damaged one is moved aside with a dated name and an empty one takes its place: nodes
+ * then send again what they still have. Rejects with one line where the directory can't be used or the
+ * database was made by a newer version.
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const path = `${options.directory}/${DATABASE_NAME}`;
+  let opened: OpenWriter;
+  try {
+    opened = await openWriter(path, options.hostId);
+  } catch (error) {
+    if (!(error instanceof ThreadError && error.kind === "corrupt")) {
+      throw new Error(`cannot open ${path}: ${oneLine(error)}`);
+    }
+    const aside = `${DATABASE_NAME}.damaged-${options.clock.wallMs().toFixed(0)}`;
+    log.error("{path} is damaged ({reason}): moved to {aside}, starting with an empty one", {
+      path,
+      reason: error.message,
+      aside,
+    });
+    const names = await options.disk.list();
+    for (const suffix of ["", "-wal", "-shm"]) {
+      if (!names.includes(DATABASE_NAME + suffix)) continue;
+      await options.disk.rename(DATABASE_NAME + suffix, aside + suffix);
+    }
+    opened = await openWriter(path, options.hostId);
+  }
+  return new SqliteStore(path, options.clock, opened);
+}
+
+interface OpenWriter {
+  readonly writer: Thread<WriterCalls>;
+  readonly state: StoreState;
+  readonly failed: Promise<string>;
+}
+
+async function openWriter(path: string, hostId: string): Promise<OpenWriter> {
+  let fail = (_reason: string) => {};
+  const failed = new Promise<string>((resolve) => fail = resolve);
+  const writer = new Thread<WriterCalls>(
+    THREAD,
+    (reason) => fail(`the store's thread has ended: ${reason}`),
+  );
+  try {
+    return { writer, failed, state: await writer.call("open", [path, hostId]) };
+  } catch (error) {
+    writer.end();
+    throw error;
+  }
+}
+
+class SqliteStore implements Store {
+  readonly state: StoreState;
+  readonly failed: Promise<string>;
+  #path: string;
+  #clock: Clock;
+  #writer: Thread<WriterCalls>;
+  #reader: Promise<Thread<ReaderCalls>> | undefined;
+  #summingUp: Promise<boolean> | undefined;
+  #isClosed = false;
+
+  constructor(path: string, clock: Clock, { writer, state, failed }: OpenWriter) {
+    this.#path = path;
+    this.#clock = clock;
+    this.#writer = writer;
+    this.state = state;
+    this.failed = failed;
+  }
+
+  epoch(nodeId: string, epoch: string): Promise<EpochState | undefined> {
+    return this.#writer.call("epoch", [nodeId, epoch]);
+  }
+  epochCount(nodeId: string): Promise<number> {
+    return this.#writer.call("epochCount", [nodeId]);
+  }
+  forgetEmptyEpochs(nodeId: string): Promise<number> {
+    return this.#writer.call("forgetEmptyEpochs", [nodeId]);
+  }
+  commit(batches: readonly EpochBatch[], atWallMs: number): Promise<void> {
+    const packed = batches.map(packBatch);
+    const transfer = packed.flatMap((batch) => [
+      batch.seqs.buffer,
+      batch.wallMs.buffer,
+      batch.monoMs.buffer,
+      batch.scores.buffer,
+      batch.ends.buffer,
+    ]);
+    return this.#writer.call("commit", [packed, atWallMs], transfer);
+  }
+  putNodes(nodes: ReadonlyMap<string, unknown>): Promise<void> {
+    return this.#writer.call("putNodes", [nodes]);
+  }
+  async forgetNode(nodeId: string, records: boolean): Promise<void> {
+    while (await this.#writer.call("forgetNode", [nodeId, records]));
+  }
+  putConfig(config: ConfigRow): Promise<void> {
+    return this.#writer.call("putConfig", [config]);
+  }
+  addEvents(events: readonly EventRow[]): Promise<number> {
+    return this.#writer.call("addEvents", [events]);
+  }
+  async records(query: RecordQuery): Promise<StoredRow[]> {
+    if (isByTime(query)) await this.#sumUp();
+    return await this.#query("records", [query]);
+  }
+  gaps(query: HistoryQuery): Promise<StoredGap[]> {
+    return this.#query("gaps", [query]);
+  }
+  events(query: HistoryQuery): Promise<StoredEvent[]> {
+    return this.#query("events", [query]);
+  }
+  async metrics(nodeId: string): Promise<StoredMetric[]> {
+    await this.#sumUp();
+    return await this.#query("metrics", [nodeId]);
+  }
+  async series(query: SeriesQuery): Promise<SeriesColumns> {
+    return await this.#query("series", [query, await this.#sumUp()]);
+  }
+  async size(): Promise<StoreSize> {
+    const [size, counts] = await Promise.all([
+      this.#query("size", []),
+      this.#writer.call("counts", []),
+    ]);
+    return { ...size, ...counts };
+  }
+  keepWithin(limits: RetentionLimits): void {
+    this.#writer.call("keepWithin", [limits]).catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const reader = await this.#reader?.catch(() => undefined);
+    await reader?.call("closeReader", []).catch(() => {});
+    reader?.end();
+    await this.#writer.call("close", []);
+    this.#writer.end();
+  }
+
+  /** Asks the reader; one that answers too late, or has ended, is replaced. */
+  async #query<N extends keyof ReaderCalls>(
+    name: N,
+    args: Parameters<ReaderCalls[N]>,
+  ): Promise<ReturnType<ReaderCalls[N]>> {
+    if (this.#isClosed) throw new Error("the store is closed");
+    const opening = this.#reader ??= this.#openReader();
+    const reader = await opening;
+    if (reader.waiting >= QUERIES_WAITING_MAX) {
+      throw new QueryTooLong("too many queries wait: ask again later");
+    }
+    const done = new AbortController();
+    const late = this.#clock.sleepUntil(this.#clock.monotonicMs() + QUERY_MS_MAX, done.signal);
+    try {
+      const answer = reader.call(name, args);
+      const first = await Promise.race([
+        answer.then(() => "answered" as const, () => "answered" as const),
+        late.then(() => "late" as const),
+      ]);
+      if (first === "answered") return await answer;
+      answer.catch(() => {});
+    } catch (error) {
+      if (error instanceof ThreadError && error.kind === "ended") this.#dropReader(opening);
+      throw error;
+    } finally {
+      done.abort();
+    }
+    this.#dropReader(opening);
+    reader.end("a query took too long");
+    throw new QueryTooLong(
+      `the query took longer than ${QUERY_MS_MAX / 1_000} s: ask for a shorter window`,
+    );
+  }
+
+  async #openReader(): Promise<Thread<ReaderCalls>> {
+    const reader = new Thread<ReaderCalls>(THREAD);
+    try {
+      await reader.call("openReader", [this.#path]);
+    } catch (error) {
+      this.#reader = undefined;
+      reader.end();
+      throw error;
+    }
+    return reader;
+  }
+
+  #dropReader(opening: Promise<unknown>): void {
+    if (this.#reader === opening) this.#reader = undefined;
+  }
+
+  /**
+   * Sums up what came since; whether that is all there is. Queries share the work, and commits go in between.
+   */
+  #sumUp(): Promise<boolean> {
+    return this.#summingUp ??= (async () => {
+      const deadlineMs = this.#clock.monotonicMs() + ROLLUP_WAIT_MS;
+      try {
+        while (await this.#writer.call("sumUp", [])) {
+          if (this.#clock.monotonicMs() > deadlineMs) return false;
+        }
+        return true;
+      } finally {
+        this.#summingUp = undefined;
+      }
+    })();
+  }
+}

@@ -1,0 +1,120 @@
+/// <reference lib="deno.worker" />
+/**
+ * The store's threads: one writes, and sessions must not wait for the disk with it; one reads on a connection
+ * of its own, and commits must not wait for queries. Which one this is, the first call says.
+ */
+import { denoClock } from "../../platform/deno_clock.ts";
+import { type Database, isCorrupt, NewerDatabase } from "../../platform/sqlite.ts";
+import { type Calls, serveCalls } from "../../platform/thread.ts";
+import type { SeriesQuery } from "../store.ts";
+import { openDatabase, type PackedBatch, SqliteEngine } from "./engine.ts";
+import { readEvents, readGaps, readMetrics, readRecords, readSeries, readSize } from "./queries.ts";
+
+/** Share of its time that the writer spends on summing up by itself. */
+const ROLLUP_SHARE = 0.2;
+const IDLE_MS = 1_000;
+/** Longest and shortest time that a slice of retention takes after a commit: the next one may wait for it. */
+const SLICE_MS = { min: 5, max: 60 };
+
+const now = () => denoClock.monotonicMs();
+let db: Database;
+let engine: SqliteEngine;
+let isOpen = false;
+let isRetaining = false;
+let lastCommitMs = 0;
+
+function retain(budgetMs: number): boolean {
+  try {
+    return engine.retention.slice(denoClock.wallMs(), budgetMs);
+  } catch {
+    // The disk fails; commits tell of it. Another try follows.
+    return false;
+  }
+}
+
+/** Deletes while there is time; requests come in between. */
+async function retainInIdle(): Promise<void> {
+  if (isRetaining) return;
+  isRetaining = true;
+  while (isOpen && retain(SLICE_MS.max / 2)) await denoClock.sleepUntil(now());
+  isRetaining = false;
+}
+
+/** Sums up in the background, as the records come. */
+async function sumUp(): Promise<void> {
+  while (isOpen) {
+    const start = now();
+    let more = false;
+    try {
+      more = engine.sumUpSome();
+    } catch {
+      // As above.
+    }
+    const took = now() - start;
+    await denoClock.sleepUntil(now() + (more ? took * (1 / ROLLUP_SHARE - 1) : IDLE_MS));
+    retainInIdle();
+  }
+}
+
+/** What can be asked of the writer. */
+const writer = {
+  open(path: string, hostId: string) {
+    db = openDatabase(path);
+    engine = new SqliteEngine(db, now);
+    isOpen = true;
+    sumUp();
+    return engine.open(hostId);
+  },
+  epoch: (nodeId: string, epoch: string) => engine.epoch(nodeId, epoch),
+  epochCount: (nodeId: string) => engine.epochCount(nodeId),
+  forgetEmptyEpochs: (nodeId: string) => engine.forgetEmptyEpochs(nodeId),
+  commit(batches: readonly PackedBatch[], atWallMs: number) {
+    const start = now();
+    engine.commit(batches, atWallMs);
+    lastCommitMs = now() - start;
+  },
+  putNodes: (nodes: ReadonlyMap<string, unknown>) => engine.putNodes(nodes),
+  forgetNode: (nodeId: string, records: boolean) => engine.forgetNode(nodeId, records),
+  putConfig: (config: Parameters<SqliteEngine["putConfig"]>[0]) => engine.putConfig(config),
+  addEvents: (events: Parameters<SqliteEngine["addEvents"]>[0]) => engine.addEvents(events),
+  sumUp: () => engine.sumUp(),
+  keepWithin(limits: Parameters<SqliteEngine["keepWithin"]>[0]) {
+    engine.keepWithin(limits);
+    retainInIdle();
+  },
+  counts: () => ({
+    retained_away_records: engine.retention.deletedRecords,
+    unsummed_records: engine.rollUp.skippedRecords,
+  }),
+  close() {
+    isOpen = false;
+    engine.close();
+  },
+} satisfies Calls;
+/** See {@linkcode writer}. */
+export type WriterCalls = typeof writer;
+
+/** What can be asked of the reader. */
+const reader = {
+  openReader(path: string) {
+    db = openDatabase(path, true);
+  },
+  records: (query: Parameters<typeof readRecords>[1]) => readRecords(db, query),
+  gaps: (query: Parameters<typeof readGaps>[1]) => readGaps(db, query),
+  events: (query: Parameters<typeof readEvents>[1]) => readEvents(db, query),
+  metrics: (nodeId: string) => readMetrics(db, nodeId),
+  series: (query: SeriesQuery, complete: boolean) => readSeries(db, query, complete),
+  size: () => readSize(db),
+  closeReader: () => db.close(),
+} satisfies Calls;
+/** See {@linkcode reader}. */
+export type ReaderCalls = typeof reader;
+
+serveCalls(
+  { ...writer, ...reader },
+  (error) => error instanceof NewerDatabase ? "newer" : isCorrupt(error) ? "corrupt" : "error",
+  (name) => {
+    if (name !== "commit" || !isOpen) return;
+    retain(Math.max(SLICE_MS.min, Math.min(SLICE_MS.max, lastCommitMs)));
+  },
+);

@@ -1,0 +1,118 @@
+import { strict as assert } from "node:assert";
+import fc from "fast-check";
+import { Ledger } from "../../lib/host/ledger.ts";
+import { HELD_RANGES_MAX, SEQ_JUMP_MAX } from "../../lib/limits.ts";
+import type { RecordRow } from "../../lib/store/store.ts";
+import { EPOCH } from "../messages.ts";
+
+function row(seq: number): RecordRow {
+  return {
+    seq,
+    ts_wall_ms: seq,
+    ts_mono_ms: seq,
+    is_anomaly: seq % 3 === 0,
+    score: 4,
+    payload: `{"seq":${seq}}`,
+  };
+}
+
+function newLedger(): Ledger {
+  return new Ledger({ node_id: "a", epoch: EPOCH, high_acked: 0, ranges: [], max_seq: 0 });
+}
+
+Deno.test("Ledger takes each seq once, whatever the order, and acks only what was committed", () => {
+  const step = fc.record({
+    kind: fc.constantFrom("record", "gap", "commit", "fail"),
+    from: fc.integer({ min: 1, max: 40 }),
+    size: fc.integer({ min: 1, max: 6 }),
+  });
+  fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    const ledger = newLedger();
+    const durable = new Set<number>();
+    let pending = new Set<number>();
+    for (const { kind, from, size } of steps) {
+      if (kind === "record") {
+        const known = durable.has(from) || pending.has(from);
+        assert.equal(ledger.offer(row(from)), !known);
+        pending.add(from);
+      } else if (kind === "gap") {
+        const lost = ledger.offerGap({
+          from_seq: from,
+          to_seq: from + size - 1,
+          reason: "evicted",
+        });
+        const listed = lost.flatMap(({ from_seq, to_seq }) =>
+          Array.from({ length: to_seq - from_seq + 1 }, (_, i) => from_seq + i)
+        );
+        for (const seq of listed) {
+          assert.ok(!durable.has(seq) && !pending.has(seq));
+          pending.add(seq);
+        }
+      } else if (kind === "commit") {
+        ledger.beginCommit();
+        ledger.committed();
+        for (const seq of pending) durable.add(seq);
+        pending = new Set();
+      } else {
+        if (steps.length % 2 === 0) ledger.beginCommit();
+        ledger.rollBack();
+        pending = new Set();
+      }
+      let high = 0;
+      while (durable.has(high + 1)) high++;
+      assert.equal(ledger.highAcked, high);
+      for (const [low, top] of ledger.ranges(100)) {
+        for (let seq = low; seq <= top; seq++) assert.ok(durable.has(seq));
+      }
+    }
+  }));
+});
+
+Deno.test("Ledger counts what it holds in memory until the commit that takes it is over", () => {
+  const ledger = newLedger();
+  assert.equal(ledger.heldBytes, 0);
+  ledger.offer(row(1));
+  const one = ledger.heldBytes;
+  assert.ok(one > 0);
+  ledger.beginCommit();
+  ledger.offer(row(2));
+  assert.equal(ledger.heldBytes, 2 * one);
+  ledger.committed();
+  assert.equal(ledger.heldBytes, one);
+  ledger.rollBack();
+  assert.equal(ledger.heldBytes, 0);
+  assert.ok(ledger.offer(row(2)), "what was rolled back was never received");
+});
+
+Deno.test("Ledger writes its ranges only when they changed", () => {
+  const ledger = newLedger();
+  const commit = () => {
+    const { rangesChanged } = ledger.beginCommit();
+    ledger.committed();
+    return rangesChanged;
+  };
+  ledger.offer(row(1));
+  assert.equal(commit(), false);
+  ledger.offer(row(5));
+  assert.equal(commit(), true);
+  ledger.offer(row(2));
+  assert.equal(commit(), false);
+  ledger.offer(row(6));
+  ledger.beginCommit();
+  ledger.rollBack();
+  ledger.offer(row(3));
+  assert.equal(commit(), false);
+  ledger.offer(row(4));
+  assert.equal(commit(), true);
+});
+
+Deno.test("Ledger says what lies too far above, and what is too scattered, gaps included", () => {
+  const ledger = newLedger();
+  assert.ok(!ledger.isTooFar(SEQ_JUMP_MAX) && ledger.isTooFar(SEQ_JUMP_MAX + 1));
+  assert.throws(() => ledger.offer(row(SEQ_JUMP_MAX + 1)), /assertion/);
+  for (let i = 1; i <= HELD_RANGES_MAX + 1; i++) {
+    assert.ok(!ledger.isTooScattered);
+    ledger.offerGap({ from_seq: 10 * i, to_seq: 10 * i, reason: "evicted" });
+  }
+  assert.ok(ledger.isTooScattered);
+});

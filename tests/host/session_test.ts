@@ -1,0 +1,105 @@
+import { strict as assert } from "node:assert";
+import { Session } from "../../lib/host/session.ts";
+import type { Range } from "../../lib/protocol/ranges.ts";
+import { hello } from "../messages.ts";
+
+const LIMITS = { hostId: "h1", handshakeMs: 1_000, heartbeatMs: 1_000, broadcastMs: 1_000 };
+const CREDIT = { records: 100, bytes: 10_000 };
+
+function durable(highAcked: number, ranges: Range[] = []) {
+  const maxSeq = Math.max(highAcked, ...ranges.map(([, to]) => to));
+  return { highAcked, maxSeq, ranges: (count: number) => ranges.slice(0, count) };
+}
+
+function welcome(session: Session, nowMs: number) {
+  return session.welcome(durable(0), "ndjson", CREDIT, undefined, nowMs);
+}
+
+function opened(): Session {
+  const session = new Session(LIMITS, undefined, 0);
+  session.receive(JSON.stringify(HELLO), 0);
+  welcome(session, 0);
+  return session;
+}
+
+const HELLO = hello("pump-7", { ts_wall_ms: 0, ts_mono_ms: 0 });
+
+const REFUSALS: [name: string, identity: string | undefined, lines: unknown[], code: string][] = [
+  ["anything before the hello", undefined, [{
+    type: "gap",
+    from_seq: 1,
+    to_seq: 1,
+    reason: "evicted",
+  }], "bad_order"],
+  ["a second hello", undefined, [HELLO, HELLO], "bad_order"],
+  ["a protocol version it does not speak", undefined, [{ ...HELLO, proto: [9] }], "unsupported"],
+  ["a node_id that is not the certificate's", "pump-8", [HELLO], "forbidden"],
+  ["what is not JSON", undefined, ["hello"], "bad_message"],
+  ["a gap that ends before it starts", undefined, [HELLO, {
+    type: "gap",
+    from_seq: 5,
+    to_seq: 1,
+    reason: "evicted",
+  }], "bad_message"],
+];
+for (const [name, identity, lines, code] of REFUSALS) {
+  Deno.test(`Session refuses ${name} with ${code}`, () => {
+    const session = new Session(LIMITS, identity, 0);
+    let last;
+    for (const line of lines) {
+      last = session.receive(typeof line === "string" ? line : JSON.stringify(line), 0);
+      if (last.kind === "hello") welcome(session, 0);
+    }
+    assert.equal(last?.kind === "refuse" ? last.code : last?.kind, code);
+  });
+}
+
+Deno.test("Session counts a node as gone after three silent heartbeats, and a mute one after the handshake time", () => {
+  const session = new Session({ ...LIMITS, handshakeMs: 500 }, undefined, 0);
+  assert.equal(session.checkSilence(499), undefined);
+  assert.equal(session.checkSilence(500)?.kind, "refuse");
+  session.receive(JSON.stringify(HELLO), 100);
+  welcome(session, 100);
+  assert.equal(session.checkSilence(3_099), undefined);
+  assert.equal(session.checkSilence(3_100)?.kind, "refuse");
+});
+
+Deno.test("Session acks what moved, once, and again each time that something comes which is known", () => {
+  const session = opened();
+  assert.equal(session.ack(durable(0), CREDIT), undefined);
+  assert.deepEqual(session.ack(durable(3, [[5, 6]]), CREDIT), {
+    type: "ack",
+    high_acked: 3,
+    ranges: [[5, 6]],
+  });
+  assert.equal(session.ack(durable(3, [[5, 6]]), CREDIT), undefined);
+  for (let i = 0; i < 3; i++) {
+    session.repeated();
+    assert.equal(session.ack(durable(3, [[5, 6]]), CREDIT)?.high_acked, 3);
+  }
+  assert.throws(() => session.ack(durable(2), CREDIT), /assertion/);
+});
+
+Deno.test("Session tells a credit only when it changed by much", () => {
+  const session = opened();
+  assert.equal(session.ack(durable(1), { records: 101, bytes: 10_100 })?.credit, undefined);
+  const less = { records: 50, bytes: 5_000 };
+  assert.deepEqual(session.ack(durable(1), less)?.credit, less);
+});
+
+Deno.test("Session tells a configuration once, and none that the node is ahead of", () => {
+  const session = new Session(LIMITS, undefined, 0);
+  session.receive(JSON.stringify({ ...HELLO, cfg_version: 3 }), 0);
+  const old = { cfg_version: 3, config: {} };
+  assert.equal(session.welcome(durable(0), "ndjson", CREDIT, old, 0).config, undefined);
+  assert.equal(session.configUpdate(old), undefined);
+  const newer = { cfg_version: 4, config: {} };
+  assert.equal(session.configUpdate(newer)?.cfg_version, 4);
+  assert.equal(session.configUpdate(newer), undefined);
+});
+
+Deno.test("Session refuses a node that keeps much more in flight than it was ever granted", () => {
+  const session = opened();
+  assert.equal(session.checkCredit(CREDIT.bytes + 1_000_000), undefined);
+  assert.equal(session.checkCredit(CREDIT.bytes + 3_000_000)?.kind, "refuse");
+});

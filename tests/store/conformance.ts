@@ -1,0 +1,138 @@
+/** What every kind of store must do; each promise is a function of a way to open one, twice. */
+import { strict as assert } from "node:assert";
+import type { EpochBatch, RecordRow, Store } from "../../lib/store/store.ts";
+
+const A = "9f2c4e11a0b3d5c7", B = "00000000000000bb";
+
+/** Opens a store of which `reopen` gives the next life, as after a restart. */
+export interface Subject {
+  open(): Promise<Store>;
+}
+
+/** A record as it is stored. */
+export function row(seq: number, epoch = A, more: Partial<RecordRow> = {}): RecordRow {
+  const is_anomaly = seq % 3 === 0;
+  const base = { seq, ts_wall_ms: 1_000 * seq, ts_mono_ms: seq, is_anomaly, score: 4 };
+  const payload = JSON.stringify({
+    node_id: "a",
+    epoch,
+    ...base,
+    metrics: { temp_c: seq },
+    anomaly: { is_anomaly, score: 4, metrics: {} },
+  });
+  return { ...base, payload, ...more };
+}
+
+function batch(
+  records: readonly RecordRow[],
+  state: Partial<EpochBatch["state"]> = {},
+  more: Partial<EpochBatch> = {},
+): EpochBatch {
+  const high = Math.max(0, ...records.map(({ seq }) => seq));
+  return {
+    state: { node_id: "a", epoch: A, high_acked: high, ranges: [], max_seq: high, ...state },
+    rangesChanged: true,
+    records,
+    gaps: [],
+    ...more,
+  };
+}
+
+/** The promises by name. */
+export const PROMISES: Readonly<Record<string, (subject: Subject) => Promise<void>>> = {
+  async "keeps what was committed over a restart, each record once"({ open }) {
+    const store = await open();
+    const gaps = [{ from_seq: 4, to_seq: 5, reason: "evicted" }];
+    const state = { high_acked: 5, ranges: [[7, 8]] as const, max_seq: 8 };
+    await store.commit([batch([1, 2, 3, 7, 8].map((seq) => row(seq)), state, { gaps })], 1_000);
+    await store.commit([batch([1, 2].map((seq) => row(seq)), state, { gaps })], 2_000);
+    await store.close();
+    const again = await open();
+    assert.deepEqual({ ...await again.epoch("a", A) }, {
+      node_id: "a",
+      epoch: A,
+      ...state,
+      ranges: [[7, 8]],
+    });
+    const rows = await again.records({ node_id: "a", limit: 10 });
+    assert.deepEqual(
+      rows.map(({ seq, payload }) => [seq, payload]),
+      [1, 2, 3, 7, 8].map((seq) => [
+        seq,
+        row(seq).payload,
+      ]),
+    );
+    const flagged = await again.records({ node_id: "a", limit: 9, anomalies_only: true });
+    assert.deepEqual(flagged.map(({ seq }) => seq), [3]);
+    await again.close();
+  },
+
+  async "keeps the last ranges where a batch says that they are as before"({ open }) {
+    const store = await open();
+    const state = { high_acked: 0, ranges: [[7, 8]] as const, max_seq: 8 };
+    await store.commit([batch([row(7), row(8)], state)], 1);
+    await store.commit([batch([row(1)], { ...state, high_acked: 1 }, { rangesChanged: false })], 2);
+    assert.deepEqual((await store.epoch("a", A))?.ranges, [[7, 8]]);
+    assert.equal((await store.epoch("a", A))?.high_acked, 1);
+    await store.close();
+  },
+
+  async "knows nothing of an epoch that never came, and counts those that did"({ open }) {
+    const store = await open();
+    assert.equal(await store.epoch("a", A), undefined);
+    await store.commit([batch([row(1)]), batch([row(1, B)], { epoch: B })], 1);
+    assert.equal(await store.epochCount("a"), 2);
+    assert.equal(await store.epochCount("b"), 0);
+    assert.equal(await store.forgetEmptyEpochs("a"), 2);
+    await store.close();
+  },
+
+  async "forgets epochs only where none of their records is left"({ open }) {
+    const store = await open();
+    await store.commit([batch([], { high_acked: 3, max_seq: 3 })], 1);
+    await store.commit([batch([row(1, B)], { epoch: B })], 2);
+    assert.equal(await store.forgetEmptyEpochs("a"), 1);
+    assert.equal(await store.epoch("a", A), undefined);
+    assert.notEqual(await store.epoch("a", B), undefined);
+    await store.close();
+  },
+
+  async "remembers nodes and configurations, and forgets a node with or without its records"(
+    { open },
+  ) {
+    const store = await open();
+    await store.putNodes(new Map([["a", { x: 1 }], ["b", { x: 2 }]]));
+    await store.putConfig({ target: "a", cfg_version: 3, config: { sample_hz: 5 }, at_wall_ms: 1 });
+    await store.commit([batch([row(1)])], 1);
+    await store.forgetNode("a", false);
+    assert.equal((await store.records({ node_id: "a", limit: 10 })).length, 1);
+    await store.close();
+    const again = await open();
+    assert.deepEqual([...again.state.nodes], [["b", { x: 2 }]]);
+    assert.equal(again.state.configs[0]?.cfg_version, 3);
+    await again.forgetNode("a", true);
+    assert.deepEqual(await again.records({ node_id: "a", limit: 10 }), []);
+    assert.equal(await again.epoch("a", A), undefined);
+    await again.commit([batch([row(1), row(2)])], 2);
+    assert.equal((await again.records({ node_id: "a", limit: 10 })).length, 2);
+    await again.close();
+  },
+
+  async "stores the events that can be stored, and says how many can't"({ open }) {
+    const store = await open();
+    const event = { at_wall_ms: 1, node_id: "a", kind: "gap", detail: { from_seq: 4 } };
+    const bad = { ...event, at_wall_ms: NaN };
+    assert.equal(await store.addEvents([event, bad, { ...event, at_wall_ms: 2 }]), 1);
+    assert.deepEqual((await store.events({ limit: 10 })).map((e) => e.at_wall_ms), [2, 1]);
+    await store.close();
+  },
+
+  async "keeps its name"({ open }) {
+    const store = await open();
+    const { host_id } = store.state;
+    await store.close();
+    const again = await open();
+    assert.equal(again.state.host_id, host_id);
+    await again.close();
+  },
+};

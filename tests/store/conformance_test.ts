@@ -1,0 +1,13 @@
+import { OPEN } from "./open.ts";
+import { PROMISES } from "./conformance.ts";
+
+for (const [kind, open] of Object.entries(OPEN)) {
+  for (const [promise, holds] of Object.entries(PROMISES)) {
+    Deno.test(`${kind} store ${promise}`, async () => {
+      const directory = await Deno.makeTempDir();
+      let lives = 0;
+      await holds({ open: () => open(directory, `host-${++lives}`) });
+      await Deno.remove(directory, { recursive: true });
+    });
+  }
+}
