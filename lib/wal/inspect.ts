@@ -37,7 +37,10 @@ export async function* readWal(disk: Disk): AsyncGenerator<StoredRecord & { epoc
     if (segment.end < segment.base) continue;
     const file = await disk.open(segment.name, false);
     try {
-      const reader = new SegmentReader(file, segment.base, segment.end);
+      const reader = new SegmentReader(file, segment.base, {
+        maxSeq: segment.end,
+        tolerant: true,
+      });
       for (let record = await reader.next(); record; record = await reader.next()) {
         yield { ...record, epoch };
       }
@@ -62,7 +65,10 @@ export async function verifyWal(disk: Disk): Promise<WalReport> {
   for (const segment of listing.segments) {
     const file = await disk.open(segment.name, false);
     try {
-      const reader = new SegmentReader(file, segment.base, segment.end);
+      const reader = new SegmentReader(file, segment.base, {
+        maxSeq: segment.end,
+        tolerant: true,
+      });
       let next = segment.base;
       const missing = (to: number) => {
         if (to >= next) damaged.push({ from_seq: next, to_seq: to, segment: segment.name });

@@ -1,7 +1,7 @@
 /** Reads stored records of all segments by seq, with a cursor, so that reading on costs nothing. */
-import type { Disk, DiskFile } from "../platform/platform.ts";
-import type { FoundSegment } from "./recovery.ts";
+import { type Disk, DiskError, type DiskFile } from "../platform/platform.ts";
 import { SegmentReader, type StoredRecord } from "./segment.ts";
+import type { SegmentSet, SegmentView } from "./segment_set.ts";
 
 /** How much a read may return. */
 export interface ReadLimit {
@@ -9,19 +9,24 @@ export interface ReadLimit {
   readonly bytes: number;
 }
 
+/** After so many failed reads in a row what can't be read of a segment is lost; until then it is tried again. */
+const FAILURES_MAX = 3;
+
 /** See the head of the file. One read at a time; `segments` may change between and during reads. */
 export class LogReader {
   #disk: Disk;
-  #segments: readonly FoundSegment[];
+  #segments: SegmentSet;
   #onMissing: (from: number, to: number) => void;
   #cursor:
-    | { segment: FoundSegment; file: DiskFile; reader: SegmentReader; nextSeq: number }
+    | { segment: SegmentView; file: DiskFile; reader: SegmentReader; nextSeq: number }
     | undefined;
+  /** The segment that could not be read lately, and how often. */
+  #failing: { segment: SegmentView; count: number } | undefined;
 
   /** `onMissing` hears of seqs that a segment should hold and doesn't. */
   constructor(
     disk: Disk,
-    segments: readonly FoundSegment[],
+    segments: SegmentSet,
     onMissing: (from: number, to: number) => void,
   ) {
     this.#disk = disk;
@@ -31,27 +36,41 @@ export class LogReader {
 
   /**
    * Records from the first segment at or above `from` that yields something; a damaged one may yield
-   * nothing. Empty where no segment has anything. Throws `DiskError`.
+   * nothing. Empty where no segment has anything. Throws `DiskError` where trying again may help: what can't
+   * be read at the third try is reported as missing.
    */
   async read(from: number, limit: ReadLimit): Promise<StoredRecord[]> {
     for (;;) {
-      const segment = this.#segmentAt(from);
+      const segment = this.#segments.at(from);
       if (segment === undefined) return [];
       const { end } = segment;
+      const isTolerant = this.#failing?.segment === segment &&
+        this.#failing.count >= FAILURES_MAX;
       try {
-        const found = await this.#readSegment(segment, from, limit);
-        if (found.length > 0) return found;
+        const found = await this.#readSegment(segment, from, limit, isTolerant);
+        if (found.length > 0) {
+          if (!isTolerant) this.#failing = undefined;
+          return found;
+        }
       } catch (error) {
         this.close();
-        throw error;
+        if (!(error instanceof DiskError)) throw error;
+        if (!isTolerant) {
+          const before = this.#failing?.segment === segment ? this.#failing.count : 0;
+          this.#failing = { segment, count: before + 1 };
+          throw error;
+        }
+        // Not even opened: all that is in it.
+        this.#onMissing(Math.max(from, segment.base), end);
       }
       from = end + 1;
     }
   }
 
   /** A segment goes away. */
-  forget(segment: FoundSegment): void {
+  forget(segment: SegmentView): void {
     if (this.#cursor?.segment === segment) this.close();
+    if (this.#failing?.segment === segment) this.#failing = undefined;
   }
 
   close(): void {
@@ -59,26 +78,17 @@ export class LogReader {
     this.#cursor = undefined;
   }
 
-  /** The segment that holds `seq` or, where none does, the one with the next higher seq. */
-  #segmentAt(seq: number): FoundSegment | undefined {
-    let best: FoundSegment | undefined;
-    for (const segment of this.#segments) {
-      if (segment.end < seq || segment.end < segment.base) continue;
-      if (best === undefined || segment.base < best.base) best = segment;
-    }
-    return best;
-  }
-
   async #readSegment(
-    segment: FoundSegment,
+    segment: SegmentView,
     from: number,
     limit: ReadLimit,
+    tolerant: boolean,
   ): Promise<StoredRecord[]> {
     const end = segment.end;
     if (this.#cursor?.segment !== segment || this.#cursor.nextSeq > from) {
       this.close();
       const file = await this.#disk.open(segment.name, false);
-      const reader = new SegmentReader(file, segment.base);
+      const reader = new SegmentReader(file, segment.base, { tolerant });
       this.#cursor = { segment, file, reader, nextSeq: segment.base };
     }
     const cursor = this.#cursor;

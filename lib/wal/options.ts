@@ -30,3 +30,18 @@ export interface WalStats {
   corrupt_records: number;
   renumbered_records: number;
 }
+
+/** Nothing counted yet. */
+export function newWalStats(): WalStats {
+  return {
+    appended_records: 0,
+    written_bytes: 0,
+    syncs: 0,
+    sync_failures: 0,
+    write_failures: 0,
+    evicted_records: 0,
+    compacted_segments: 0,
+    corrupt_records: 0,
+    renumbered_records: 0,
+  };
+}

@@ -7,6 +7,7 @@
  * | no segment of any epoch | the log is new: a fresh epoch, as no number can be trusted |
  * | checkpoint missing, damaged, or of an epoch that no segment has | the newest segment's epoch; nothing counts as acked |
  * | segment of another epoch, file that is not ours | left alone, counted, reported |
+ * | a file can't be opened, or a part of it not read (EIO, EACCES, not a file) | what is in it is `corrupt`; it is neither cut nor written to |
  * | header damaged | base and turn from the file's name, records are still read |
  * | newest segment ends in something unreadable | torn: cut there; its numbers are not used again |
  * | all records end below the checkpoint's last_seq | the rest was synced and is gone: `corrupt` |
@@ -16,7 +17,7 @@
  * | two segments hold a seq | the later turn's: it was written again after a failed sync |
  */
 import { Buffer } from "node:buffer";
-import type { Disk } from "../platform/platform.ts";
+import { type Disk, DiskError, type DiskFile } from "../platform/platform.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import {
   type Checkpoint,
@@ -24,6 +25,7 @@ import {
   decodeSegmentHeader,
   type JumpReason,
   parseSegmentName,
+  RECORD_OVERHEAD_BYTES,
   SEGMENT_HEADER_BYTES,
 } from "./format.ts";
 import { GapList, type LossReason } from "./gaps.ts";
@@ -40,6 +42,8 @@ export interface FoundSegment {
   end: number;
   bytes: number;
   readonly headerDamaged: boolean;
+  /** The file, or a part of it, can't be read: it is left alone and looked at again at the next start. */
+  unreadable: boolean;
 }
 
 /** The state of a directory. */
@@ -78,7 +82,13 @@ export function lossOf(reason: JumpReason): LossReason {
   }
 }
 
-/** Reads the state of a directory; see the head of the file. Throws only `DiskError`. */
+/** Most records that a segment which can't be read may hold: numbers that may have been given out. */
+const UNREADABLE_RECORDS_MAX = 2 ** 18;
+
+/**
+ * Reads the state of a directory; see the head of the file. Throws `DiskError` only where the directory itself
+ * can't be listed.
+ */
 export async function recover(disk: Disk): Promise<Recovered> {
   const { all, foreign, bytes } = await readHeaders(disk);
   let checkpoint = await readCheckpoint(disk);
@@ -113,6 +123,11 @@ export async function recover(disk: Disk): Promise<Recovered> {
     };
   }
   const tailEnd = await findEnds(disk, segments);
+  const newestSegment = segments.at(-1)!;
+  // Numbers that it may hold must not be given again; reading tells which of them are lost.
+  if (newestSegment.unreadable) {
+    newestSegment.end = newestSegment.base - 1 + recordsIn(newestSegment);
+  }
   const gaps = findGaps(segments, highAcked);
   const lastSeq = Math.max(
     ...segments.map((segment) => Math.max(segment.end, segment.prev)),
@@ -124,7 +139,7 @@ export async function recover(disk: Disk): Promise<Recovered> {
   if (lastSeq > Math.max(held, highAcked)) {
     gaps.add(Math.max(held, highAcked) + 1, lastSeq, lossOf(segments.at(-1)!.reason));
   }
-  const tornBytes = Math.max(0, segments.at(-1)!.bytes - tailEnd);
+  const tornBytes = newestSegment.unreadable ? 0 : Math.max(0, newestSegment.bytes - tailEnd);
   return {
     epoch,
     checkpoint,
@@ -140,6 +155,20 @@ export async function recover(disk: Disk): Promise<Recovered> {
   };
 }
 
+/** Most records that a file of that size can hold. */
+function recordsIn({ bytes }: FoundSegment): number {
+  return bytes === 0 ? UNREADABLE_RECORDS_MAX : Math.ceil(bytes / RECORD_OVERHEAD_BYTES);
+}
+
+/**
+ * Throws where a directory that could not be read before holds a log now: it can be used after the next start.
+ * Throws `DiskError` where it still can't be read.
+ */
+export async function demandNoLog(disk: Disk): Promise<void> {
+  const { segments } = await recover(disk);
+  if (segments.length > 0) throw new Error("it holds an older log: restart the node to use it");
+}
+
 async function readHeaders(disk: Disk): Promise<{
   all: (FoundSegment & { epoch: string | undefined })[];
   foreign: string[];
@@ -149,32 +178,37 @@ async function readHeaders(disk: Disk): Promise<{
   const foreign: string[] = [];
   let bytes = 0;
   for (const name of await disk.list()) {
-    const file = await disk.open(name, false);
+    const parsed = parseSegmentName(name);
+    if (parsed === undefined && name !== CHECKPOINT_NAME) foreign.push(name);
+    const head = new Uint8Array(SEGMENT_HEADER_BYTES);
+    let size = 0, count = 0, unreadable = false;
+    let file: DiskFile | undefined;
     try {
-      bytes += file.size;
-      const parsed = parseSegmentName(name);
-      if (parsed === undefined) {
-        if (name !== CHECKPOINT_NAME) foreign.push(name);
-        continue;
-      }
-      const head = new Uint8Array(SEGMENT_HEADER_BYTES);
-      const count = await file.readAt(0, head);
-      const header = decodeSegmentHeader(head.subarray(0, count));
-      const trusted = header !== undefined && header.base === parsed.base;
-      all.push({
-        name,
-        turn: parsed.turn,
-        base: parsed.base,
-        prev: trusted ? header.prev : parsed.base - 1,
-        reason: trusted ? header.reason : "none",
-        epoch: trusted ? header.epoch : undefined,
-        end: parsed.base - 1,
-        bytes: file.size,
-        headerDamaged: !trusted,
-      });
+      file = await disk.open(name, false);
+      size = file.size;
+      if (parsed !== undefined) count = await file.readAt(0, head);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      unreadable = true;
     } finally {
-      file.close();
+      file?.close();
     }
+    bytes += size;
+    if (parsed === undefined) continue;
+    const header = decodeSegmentHeader(head.subarray(0, count));
+    const trusted = header !== undefined && header.base === parsed.base;
+    all.push({
+      name,
+      turn: parsed.turn,
+      base: parsed.base,
+      prev: trusted ? header.prev : parsed.base - 1,
+      reason: trusted ? header.reason : "none",
+      epoch: trusted ? header.epoch : undefined,
+      end: parsed.base - 1,
+      bytes: size,
+      headerDamaged: !trusted,
+      unreadable,
+    });
   }
   all.sort((a, b) => a.turn - b.turn);
   return { all, foreign, bytes };
@@ -190,16 +224,10 @@ async function findEnds(disk: Disk, segments: FoundSegment[]): Promise<number> {
       segment.end = next.prev;
       continue;
     }
-    const file = await disk.open(segment.name, false);
-    try {
-      const reader = new SegmentReader(file, segment.base);
-      for (let record = await reader.next(); record; record = await reader.next()) {
-        segment.end = record.seq;
-      }
-      tailEnd = reader.goodEnd;
-    } finally {
-      file.close();
-    }
+    const found = await readEnd(disk, segment);
+    segment.end = Math.max(segment.base - 1, found.end);
+    if (found.unreadable) segment.unreadable = true;
+    tailEnd = found.goodEnd;
   }
   let rewrittenFrom = Infinity;
   for (const segment of segments.toReversed()) {
@@ -207,6 +235,30 @@ async function findEnds(disk: Disk, segments: FoundSegment[]): Promise<number> {
     rewrittenFrom = Math.min(rewrittenFrom, segment.base);
   }
   return tailEnd;
+}
+
+/** The last seq of a segment, read as far as it can be. */
+async function readEnd(
+  disk: Disk,
+  segment: FoundSegment,
+): Promise<{ end: number; goodEnd: number; unreadable: boolean }> {
+  let end = 0;
+  let file: DiskFile;
+  try {
+    file = await disk.open(segment.name, false);
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error;
+    return { end, goodEnd: segment.bytes, unreadable: true };
+  }
+  try {
+    const reader = new SegmentReader(file, segment.base, { tolerant: true });
+    for (let record = await reader.next(); record; record = await reader.next()) {
+      end = record.seq;
+    }
+    return { end, goodEnd: reader.goodEnd, unreadable: reader.unreadable };
+  } finally {
+    file.close();
+  }
 }
 
 /** Holes between the segments, above `highAcked`. */

@@ -16,6 +16,8 @@ export interface StoredRecord {
 }
 
 const READ_BYTES = 65_536;
+/** What is left out where the medium can't be read: the unit that file systems read. */
+const BLOCK_BYTES = 4_096;
 
 /** Appends all of `bytes`, or throws; what a full disk took of them stays as a torn tail. */
 function appendWhole(file: DiskFile, bytes: Uint8Array): void {
@@ -73,19 +75,25 @@ export class SegmentReader {
   goodEnd: number;
   /** Whether anything was skipped before a later record. */
   damaged = false;
+  /** Whether a part could not be read, and was left out. */
+  unreadable = false;
+  #tolerant: boolean;
 
-  /** Starts at `offset`; only seqs from `minSeq` to `maxSeq` count as records of this segment. */
+  /**
+   * Only seqs from `minSeq` to `maxSeq` count as records of this segment. With `tolerant` blocks that can't be
+   * read count as damage; else the error is thrown.
+   */
   constructor(
     file: DiskFile,
     minSeq: number,
-    maxSeq: number = Infinity,
-    offset: number = SEGMENT_HEADER_BYTES,
+    { maxSeq = Infinity, tolerant = false }: { maxSeq?: number; tolerant?: boolean } = {},
   ) {
     this.#file = file;
     this.#minSeq = minSeq;
     this.#maxSeq = maxSeq;
-    this.#start = offset;
-    this.goodEnd = offset;
+    this.#tolerant = tolerant;
+    this.#start = SEGMENT_HEADER_BYTES;
+    this.goodEnd = SEGMENT_HEADER_BYTES;
   }
 
   /** The next record, or `undefined` at the present end of the file; later appends can be read on. */
@@ -145,11 +153,31 @@ export class SegmentReader {
     this.#start += this.#at;
     this.#at = 0;
     while (length < need) {
-      const count = await this.#file.readAt(this.#start + length, into.subarray(length));
+      const count = await this.#readAt(this.#start + length, into.subarray(length));
       if (count === 0) break;
       length += count;
     }
     this.#bytes = into.subarray(0, length);
     return length >= need;
+  }
+
+  /** Reads as the file does; tolerant, a block that can't be read is zeros, which no record begins with. */
+  async #readAt(offset: number, into: Uint8Array): Promise<number> {
+    try {
+      return await this.#file.readAt(offset, into);
+    } catch (error) {
+      if (!this.#tolerant || !(error instanceof DiskError)) throw error;
+    }
+    const left = Math.max(0, this.#file.size - offset);
+    const block = Math.min(into.length, left, BLOCK_BYTES - offset % BLOCK_BYTES);
+    if (block === 0) return 0;
+    try {
+      return await this.#file.readAt(offset, into.subarray(0, block));
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      into.fill(0, 0, block);
+      this.unreadable = true;
+      return block;
+    }
   }
 }

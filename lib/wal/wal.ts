@@ -4,124 +4,113 @@
  * written again when the disk recovers.
  *
  * ```
- *  firstSeq … high_acked … syncedSeq … writtenSeq … nextSeq
+ *  firstSeq … high_acked … synced … written … nextSeq
  *  └ compacted whole segments at a time ┘└ synced ┘└ in page cache ┘└ in the ring only, while the disk fails
  * ```
  * Invariants: seqs ascend within an epoch and none names two records that left the node; nothing above
- * `sendableThrough` may be sent; each seq between `high_acked` and `nextSeq` is readable or in `gaps`.
+ * `sendableThrough` may be sent; each seq between `high_acked` and `nextSeq` is readable or in `gaps`, and not
+ * both. The parts own what they hold: `positions.ts` the numbers and gaps, `segment_set.ts` the segments,
+ * `tail.ts` the end that is written to; here they are moved together.
  */
 import { getLogger } from "@logtape/logtape";
-import { oneLine } from "../errors.ts";
+import { assert } from "../assert.ts";
 import { RESERVE_RECORDS } from "../limits.ts";
-import { writeCheckpoint } from "./checkpoint.ts";
+import { Checkpoints } from "./checkpoint.ts";
+import { Compaction } from "./compaction.ts";
 import {
   type JumpReason,
   RECORD_OVERHEAD_BYTES,
   SEGMENT_HEADER_BYTES,
-  segmentName,
   shortBootId,
   SLOT_BYTES,
 } from "./format.ts";
+import { Failure } from "./failure.ts";
 import { GapList, type LostRange } from "./gaps.ts";
-import { type FoundSegment, newEpoch, recover, type Recovered } from "./recovery.ts";
+import type { ReadLimit } from "./log_reader.ts";
+import { newWalStats, type WalOptions } from "./options.ts";
+import { Positions } from "./positions.ts";
+import { Reading } from "./reading.ts";
+import { demandNoLog, newEpoch, recover, type Recovered } from "./recovery.ts";
+import { moveAbove } from "./renumber.ts";
 import { Ring } from "./ring.ts";
-import { LogReader, type ReadLimit } from "./log_reader.ts";
-import { SegmentWriter, type StoredRecord } from "./segment.ts";
-import { Unsynced } from "./unsynced.ts";
-
-import type { WalOptions, WalStats } from "./options.ts";
+import type { StoredRecord } from "./segment.ts";
+import { SegmentSet } from "./segment_set.ts";
+import { Tail } from "./tail.ts";
 
 export type { LostRange } from "./gaps.ts";
 export type { WalOptions, WalStats } from "./options.ts";
 export type { StoredRecord } from "./segment.ts";
 
-/** Time between two attempts to write again after the disk failed; doubles up to the longest. */
-const RETRY_MS = 1_000;
-const RETRY_MS_MAX = 30_000;
-/** A checkpoint that lags by that much is written even if nothing is compacted. */
-const CHECKPOINT_MS = 60_000;
 const SEGMENT_BYTES_MAX = 4 * 1024 * 1024;
-const RENUMBER_BATCH = 256, ROOM_POLL_MS = 5;
+const ROOM_POLL_MS = 5;
 const log = getLogger(["holdfast", "wal"]);
 
 /** See the head of the file. */
 export class Wal {
   readonly epoch: string;
-  readonly stats: WalStats = {
-    appended_records: 0,
-    written_bytes: 0,
-    syncs: 0,
-    sync_failures: 0,
-    write_failures: 0,
-    evicted_records: 0,
-    compacted_segments: 0,
-    corrupt_records: 0,
-    renumbered_records: 0,
-  };
-  #o: WalOptions;
+  readonly stats = newWalStats();
+  #options: WalOptions;
   #bytesMax: number;
   #ring: Ring<Uint8Array>;
-  #gaps: GapList;
-  readonly #segments: FoundSegment[];
-  #writer: SegmentWriter | undefined;
-  #turn: number;
-  #nextSeq: number;
-  #runFirstSeq: number;
-  #highAcked: number;
-  /** The highest that `#highAcked` ever was. */
-  #everAcked: number;
-  #writtenSeq: number;
-  #syncedSeq: number;
-  /** Bytes of files in the directory that are not live segments. */
-  #otherBytes: number;
-  #checkpointTurn: number;
-  #checkpointAcked: number;
-  #checkpointAtMs: number;
-  /** Why the next segment's base may lie above the seq before it. */
-  #jump: { reason: JumpReason; prev: number } | undefined;
-  readonly #unsynced = new Unsynced();
-  /** Retired segments that are still to be removed. */
-  #doomed: { name: string; bytes: number }[] = [];
-  #failure: string | undefined;
-  #retryAtMs = 0;
-  #retryMs = RETRY_MS;
-  #reader: LogReader;
-  #reading: Promise<unknown> = Promise.resolve();
+  #positions: Positions;
+  #segments: SegmentSet;
+  #tail: Tail;
+  #reading: Reading;
+  #checkpoints: Checkpoints;
+  #compaction: Compaction;
+  /** Why the next segment's base may lie above all that the log held before it. */
+  #jumpReason: JumpReason | undefined;
+  readonly #failure: Failure;
   #syncing: Promise<boolean> | undefined;
+  /** Something was appended that is to be synced at once. */
+  #isSyncWanted = false;
   #woken: AbortController | undefined;
   #closed = false;
   /** What the directory holds is not known. */
   #isUnread: boolean;
 
-  private constructor(options: WalOptions, found: Recovered | undefined, failure?: string) {
-    const now = options.clock.monotonicMs();
-    this.#o = options;
+  private constructor(options: WalOptions, found: Recovered | undefined, failure?: unknown) {
+    assert(options.bytesMax > 0, `bytesMax is ${options.bytesMax}, must be above 0`);
+    assert(options.syncIntervalMs > 0, `syncIntervalMs is ${options.syncIntervalMs}`);
+    this.#options = options;
     this.#bytesMax = options.bytesMax;
     this.#ring = new Ring(options.ringRecords);
     this.epoch = found?.epoch ?? newEpoch(options.random.bytes(8));
-    const last = found?.lastSeq ?? 0;
-    this.#gaps = found?.gaps ?? new GapList();
-    this.#segments = found?.segments ?? [];
-    this.#reader = new LogReader(
+    this.#positions = new Positions({
+      last: found?.lastSeq ?? 0,
+      highAcked: found?.highAcked ?? 0,
+      // What a killed process left may be in the page cache only.
+      synced: found?.checkpoint?.lastSeq ?? 0,
+      gaps: found?.gaps ?? new GapList(),
+    });
+    const segmentBytes = (found?.segments ?? []).reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#segments = new SegmentSet(
+      found?.segments ?? [],
+      Math.max((found?.bytes ?? 0) - segmentBytes, 2 * SLOT_BYTES),
+      (segment) => this.#reading.forget(segment),
+    );
+    this.#reading = new Reading(
       options.disk,
       this.#segments,
-      (from, to) => this.#missing(from, to),
+      this.#ring,
+      this.#positions,
+      this.stats,
     );
-    this.#turn = found?.lastTurn ?? 0;
-    this.#highAcked = this.#everAcked = found?.highAcked ?? 0;
-    this.#nextSeq = last + 1;
-    this.#runFirstSeq = last + 1;
-    this.#writtenSeq = last;
-    // What a killed process left may be in the page cache only.
-    this.#syncedSeq = Math.min(last, found?.checkpoint?.lastSeq ?? 0);
-    const segmentBytes = this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
-    this.#otherBytes = Math.max((found?.bytes ?? 0) - segmentBytes, 2 * SLOT_BYTES);
-    this.#checkpointTurn = found?.checkpoint?.turn ?? 0;
-    this.#checkpointAcked = this.#highAcked;
-    this.#checkpointAtMs = now;
-    this.#failure = failure;
+    this.#tail = new Tail(options.disk, this.epoch, this.#segments, found?.lastTurn ?? 0);
+    this.#checkpoints = new Checkpoints(options, this.epoch, this.#positions, found?.checkpoint);
+    this.#compaction = new Compaction({
+      disk: options.disk,
+      clock: options.clock,
+      segments: this.#segments,
+      positions: this.#positions,
+      stats: this.stats,
+      // Room for one more segment is kept free, so that appending never meets the limit.
+      bytesMax: () => this.#bytesMax - this.#segmentBytes,
+      inMemoryFrom: () => this.#ring.firstSeq ?? Infinity,
+    });
+    this.#failure = new Failure(options.clock);
     this.#isUnread = failure !== undefined;
-    this.#retryAtMs = now + RETRY_MS;
+    if (failure !== undefined) this.#failure.note("log can't be read", failure);
   }
 
   /**
@@ -134,8 +123,7 @@ export class Wal {
     try {
       found = await recover(options.disk);
     } catch (error) {
-      log.error("log can't be read, going on in memory: {reason}", { reason: oneLine(error) });
-      return new Wal(options, undefined, oneLine(error));
+      return new Wal(options, undefined, error);
     }
     const wal = new Wal(options, found);
     await wal.#resume(found);
@@ -144,9 +132,14 @@ export class Wal {
 
   /** Takes up the numbering where it is safe, and makes the directory ready for this run. */
   async #resume(found: Recovered): Promise<void> {
-    const { disk, osBootId } = this.#o;
-    const lastFound = this.#nextSeq - 1;
+    const { disk, osBootId } = this.#options;
+    const lastFound = this.#positions.next - 1;
     for (const name of found.foreign) log.warn("{name} is not part of this log", { name });
+    for (const { name, unreadable } of found.segments) {
+      if (unreadable) {
+        log.error("{name} can't be read: it is set aside until the next start", { name });
+      }
+    }
     if (found.epoch !== undefined) {
       const { checkpoint } = found;
       const sameBoot = checkpoint?.osBootId === shortBootId(osBootId);
@@ -155,14 +148,22 @@ export class Wal {
       if (isUncertain || found.tornBytes > 0) this.#skipReserve();
     }
     try {
-      if (found.epoch !== undefined) await this.#resumeTail(found);
-      this.#syncedSeq = lastFound;
+      if (found.epoch !== undefined) {
+        await this.#tail.resume({
+          syncedSeq: found.checkpoint?.lastSeq ?? 0,
+          tailEnd: found.tailEnd,
+          // The next record must be the next of the segment, and there must be room for it.
+          nextSeq: this.#jumpReason === undefined ? this.#positions.next : undefined,
+          bytesMax: this.#segmentBytes,
+        });
+      }
+      this.#positions.syncedTo(lastFound);
       // The limit may be lower than it was.
-      this.#evict();
-      await this.#removeDoomed();
+      this.#compaction.evict();
+      await this.#compaction.removeDoomed();
       // Before the checkpoint: that names this boot, and what was skipped must be on record by then.
-      if (this.#writer === undefined) this.#startSegment();
-      await this.#writeCheckpoint(false);
+      if (!this.#tail.isOpen) this.#startSegment(this.#positions.next);
+      await this.#checkpoints.write(false);
       await disk.syncDir();
     } catch (error) {
       this.#fail("log can't be written", error);
@@ -171,92 +172,56 @@ export class Wal {
 
   /** After a power cut: what was sent and never synced must not be numbered again. */
   #skipReserve(): void {
-    const prev = this.#nextSeq - 1;
-    this.#nextSeq += RESERVE_RECORDS;
-    this.#runFirstSeq = this.#nextSeq;
-    this.#writtenSeq = this.#nextSeq - 1;
-    this.#gaps.add(prev + 1, this.#nextSeq - 1, "unsynced");
-    this.#jump = { reason: "unsynced", prev };
-  }
-
-  /** Cuts a torn tail, makes what a killed process left in the page cache durable, goes on in that file. */
-  async #resumeTail({ tailEnd, checkpoint }: Recovered): Promise<void> {
-    const { disk } = this.#o;
-    const synced = checkpoint?.lastSeq ?? 0;
-    for (const segment of this.#segments) {
-      const isLast = segment === this.#segments.at(-1);
-      if (segment.end <= synced && !isLast) continue;
-      const file = await disk.open(segment.name, true);
-      try {
-        if (isLast && file.size > Math.max(tailEnd, SEGMENT_HEADER_BYTES)) {
-          log.warn("cut {bytes} torn bytes off {name}", {
-            bytes: file.size - tailEnd,
-            name: segment.name,
-          });
-          await file.truncate(tailEnd);
-        }
-        await file.sync();
-        segment.bytes = file.size;
-        const reusable = isLast && this.#jump === undefined && !segment.headerDamaged &&
-          segment.end === this.#nextSeq - 1 && segment.bytes < this.#segmentBytes;
-        if (reusable) {
-          this.#writer = new SegmentWriter(file);
-          return;
-        }
-      } finally {
-        if (this.#writer?.file !== file) file.close();
-      }
-    }
+    const prev = this.#positions.next - 1;
+    this.#positions.skipTo(prev + RESERVE_RECORDS);
+    this.#positions.lose(prev + 1, prev + RESERVE_RECORDS, "unsynced");
+    this.#jumpReason = "unsynced";
   }
 
   /** Oldest seq that can still be read; `nextSeq` where there is none. */
   get firstSeq(): number {
-    const onDisk = this.#segments.find((segment) => segment.end >= segment.base)?.base;
-    return Math.min(onDisk ?? this.#nextSeq, this.#ring.firstSeq ?? this.#nextSeq);
+    const { next } = this.#positions;
+    return Math.min(this.#segments.firstSeq ?? next, this.#ring.firstSeq ?? next);
   }
   get nextSeq(): number {
-    return this.#nextSeq;
+    return this.#positions.next;
   }
   get highAcked(): number {
-    return this.#highAcked;
+    return this.#positions.highAcked;
   }
   get syncedSeq(): number {
-    return this.#syncedSeq;
+    return this.#positions.synced;
   }
   /** First seq that this run gave out. */
   get runFirstSeq(): number {
-    return this.#runFirstSeq;
+    return this.#positions.runFirst;
   }
   /** Highest seq that may be sent: beyond it a power cut could give its number to another record. */
   get sendableThrough(): number {
-    const safe = Math.max(this.#syncedSeq, this.#highAcked) + RESERVE_RECORDS;
-    return Math.min(this.#nextSeq - 1, safe);
+    return this.#positions.sendableThrough;
   }
   /** Records appended and not acked, gaps included. */
   get backlog(): number {
-    return this.#nextSeq - 1 - this.#highAcked;
+    return this.#positions.next - 1 - this.#positions.highAcked;
   }
   /** Lost ranges above `highAcked`, ascending. */
   get gaps(): readonly LostRange[] {
-    return this.#gaps.list;
+    return this.#positions.gaps;
   }
   /** Bytes of all files in the directory. */
   get bytes(): number {
-    return this.#keptBytes + this.#doomed.reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-  get #keptBytes(): number {
-    return this.#segments.reduce((sum, { bytes }) => sum + bytes, this.#otherBytes);
+    return this.#segments.bytes;
   }
   get bytesMax(): number {
     return this.#bytesMax;
   }
   /** Whether the disk takes records at present. */
   get writable(): boolean {
-    return this.#failure === undefined;
+    return !this.#failure.isPresent;
   }
   /** Why the disk doesn't, in one line. */
   get lastError(): string | undefined {
-    return this.#failure;
+    return this.#failure.text;
   }
   get ringRecords(): number {
     return this.#ring.capacity;
@@ -274,13 +239,11 @@ export class Wal {
    * afterwards.
    */
   append(payload: Uint8Array): number {
-    const seq = this.#nextSeq++;
+    const seq = this.#positions.take();
     const dropped = this.#ring.push(seq, payload);
     this.stats.appended_records++;
-    if (dropped !== undefined && dropped > this.#writtenSeq && dropped > this.#highAcked) {
-      this.#gaps.add(dropped, dropped, "unwritten");
-    }
-    if (this.#failure === undefined) {
+    if (dropped !== undefined) this.#leftRing(dropped);
+    if (!this.#failure.isPresent) {
       try {
         this.#write(seq, payload);
       } catch (error) {
@@ -288,7 +251,10 @@ export class Wal {
         this.#fail("record can't be written", error);
       }
     }
-    if (this.#o.sync === "always") this.#wake();
+    if (this.#options.sync === "always") {
+      this.#isSyncWanted = true;
+      this.#wake();
+    }
     return seq;
   }
 
@@ -299,51 +265,43 @@ export class Wal {
 
   /** The host has everything up to `highAcked`; lower values change nothing. Constant work. */
   ack(highAcked: number): void {
-    if (highAcked <= this.#highAcked) return;
-    this.#highAcked = Math.min(highAcked, this.#nextSeq - 1);
-    this.#everAcked = Math.max(this.#everAcked, this.#highAcked);
-    this.#gaps.trim(this.#highAcked);
-    if (this.#segments.length > 1 && this.#segments[0]!.end <= this.#highAcked) this.#wake();
+    if (this.#positions.ack(highAcked) && this.#compaction.isDue) this.#wake();
   }
 
   /** The host has less than it once acked: what is still kept counts as backlog, the rest is a gap. */
   rewind(highAcked: number): void {
-    if (highAcked >= this.#highAcked) return;
+    const before = this.#positions.highAcked;
+    if (highAcked >= before) return;
+    const lostThrough = Math.min(this.firstSeq - 1, before);
     log.warn(
       "host has all only up to seq {high_acked}, {lost} once acked records are gone here too",
-      {
-        high_acked: highAcked,
-        lost: Math.max(0, this.firstSeq - 1 - highAcked),
-      },
+      { high_acked: highAcked, lost: Math.max(0, lostThrough - highAcked) },
     );
-    this.#gaps.add(highAcked + 1, Math.min(this.firstSeq - 1, this.#highAcked), "compacted");
-    this.#highAcked = highAcked;
-    this.#reader.close();
+    this.#positions.rewind(highAcked);
+    this.#positions.lose(highAcked + 1, lostThrough, "compacted");
+    this.#reading.restart();
   }
 
   /** Syncs, compacts, evicts and recovers from failures until `signal` aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#o;
+    const { clock } = this.#options;
     const stop = () => this.#wake();
     signal.addEventListener("abort", stop);
-    let syncAtMs = clock.monotonicMs() + this.#o.syncIntervalMs;
+    let syncAtMs = clock.monotonicMs() + this.#options.syncIntervalMs;
     while (!signal.aborted) {
-      const dueMs = this.#failure === undefined ? syncAtMs : Math.min(syncAtMs, this.#retryAtMs);
       this.#woken = new AbortController();
-      if (!this.#hasWork()) await clock.sleepUntil(dueMs, this.#woken.signal);
+      if (!this.#hasWork()) await clock.sleepUntil(this.#nextDueMs(syncAtMs), this.#woken.signal);
       this.#woken = undefined;
       if (signal.aborted) break;
       const now = clock.monotonicMs();
       await this.#tidy();
-      if (this.#failure !== undefined && now >= this.#retryAtMs) await this.#recoverWriting();
-      if (now >= syncAtMs || this.#o.sync === "always") {
-        syncAtMs = now + this.#o.syncIntervalMs;
-        await this.sync();
-        const stale = this.#highAcked > this.#checkpointAcked;
-        if (stale && now >= this.#checkpointAtMs + CHECKPOINT_MS) {
-          await this.#checkpointOrFail(false);
-        }
-      }
+      if (this.#failure.isRetryDue) await this.#recoverWriting();
+      if (now < syncAtMs && !this.#isSyncWanted) continue;
+      syncAtMs = now + this.#options.syncIntervalMs;
+      // Before the sync: what is appended while it runs needs another one.
+      this.#isSyncWanted = false;
+      await this.sync();
+      if (this.#checkpoints.isStale(now)) await this.#checkpointOrFail(false);
     }
     signal.removeEventListener("abort", stop);
   }
@@ -365,15 +323,7 @@ export class Wal {
    * meets becomes a gap. Calls may overlap; they run one after the other.
    */
   read(fromSeq: number, limit: ReadLimit): Promise<StoredRecord[]> {
-    const result = this.#reading.then(async () => {
-      const from = Math.max(fromSeq, this.#highAcked + 1);
-      const found = await this.#readNow(from, limit);
-      const first = found[0]?.seq;
-      if (first !== undefined && first > from) this.#declareHole(from, first - 1);
-      return found;
-    });
-    this.#reading = result.catch(() => {});
-    return result;
+    return this.#reading.read(fromSeq, limit);
   }
 
   /**
@@ -381,32 +331,26 @@ export class Wal {
    * new numbers above it and declares the old ones. They are found again in seq order, not in time order.
    */
   async renumber(maxSeq: number): Promise<void> {
-    const from = this.#runFirstSeq;
-    const through = Math.min(this.#nextSeq - 1, maxSeq);
-    const prev = this.#nextSeq - 1;
-    if (maxSeq >= this.#nextSeq) {
-      this.#nextSeq = maxSeq + 1;
-      if (this.#failure === undefined) this.#writtenSeq = maxSeq;
-      this.#jump = { reason: "renumbered", prev };
-      this.#sealWriter();
+    const { clock } = this.#options;
+    if (maxSeq >= this.#positions.next) {
+      this.#tail.seal();
+      this.#jumpReason = "renumbered";
     }
-    const first = this.#nextSeq;
-    for (let next = from; next <= through;) {
-      await this.#roomMade();
-      const records = await this.read(next, {
-        records: RENUMBER_BATCH,
-        bytes: this.#segmentBytes / 2,
-      });
-      if (records.length === 0 || records[0]!.seq > through) break;
-      for (const { seq, payload } of records) {
-        if (seq > through) break;
+    await moveAbove(maxSeq, {
+      positions: this.#positions,
+      batchBytes: this.#segmentBytes / 2,
+      read: (from, limit) => this.read(from, limit),
+      append: (payload) => {
         this.append(payload);
         this.stats.renumbered_records++;
-        next = seq + 1;
-      }
-    }
-    this.#runFirstSeq = first;
-    this.#gaps.add(Math.max(from, this.#highAcked + 1), maxSeq, "unsynced");
+      },
+      roomMade: async () => {
+        while (this.#compaction.isTooBig && this.writable && !this.#closed) {
+          this.#wake();
+          await clock.sleepUntil(clock.monotonicMs() + ROOM_POLL_MS);
+        }
+      },
+    });
   }
 
   /** Syncs, notes the clean end, and closes the files. Never rejects; the log must not be used afterwards. */
@@ -414,23 +358,23 @@ export class Wal {
     if (this.#closed) return;
     this.#closed = true;
     const clean = await this.sync();
-    await this.#checkpointOrFail(clean && this.#failure === undefined);
-    await this.#reading;
-    this.#reader.close();
-    this.#sealWriter();
-    this.#unsynced.close();
+    await this.#checkpointOrFail(clean && !this.#failure.isPresent);
+    await this.#reading.close();
+    this.#tail.abandon();
   }
 
   get #segmentBytes(): number {
-    return this.#o.segmentBytes ?? Math.min(SEGMENT_BYTES_MAX, Math.floor(this.#bytesMax / 16));
+    const { segmentBytes } = this.#options;
+    return segmentBytes ?? Math.min(SEGMENT_BYTES_MAX, Math.floor(this.#bytesMax / 16));
   }
 
-  /** Resolves once `run` has evicted what a burst of appends needs. */
-  async #roomMade(): Promise<void> {
-    const { clock } = this.#o;
-    while (this.#isTooBig && this.#failure === undefined && !this.#closed) {
-      this.#wake();
-      await clock.sleepUntil(clock.monotonicMs() + ROOM_POLL_MS);
+  /** A record has fallen out of the ring: unless the disk or the host has it, it is lost. */
+  #leftRing(seq: number): void {
+    const segment = this.#segments.at(seq);
+    if (segment !== undefined && segment.base <= seq) return;
+    const isEvicted = seq <= this.#positions.written && !this.#failure.isPresent;
+    if (this.#positions.lose(seq, seq, isEvicted ? "evicted" : "unwritten") && isEvicted) {
+      this.stats.evicted_records++;
     }
   }
 
@@ -439,21 +383,12 @@ export class Wal {
   }
 
   #write(seq: number, payload: Uint8Array): void {
-    if (this.#writer !== undefined && this.#writer.bytes >= this.#segmentBytes) this.#sealWriter();
+    if (this.#tail.isOpen && this.#tail.bytes >= this.#segmentBytes) this.#tail.seal();
     const need = payload.length + RECORD_OVERHEAD_BYTES;
-    this.#checkRoom(need + (this.#writer === undefined ? SEGMENT_HEADER_BYTES : 0));
-    if (this.#writer === undefined) this.#startSegment(seq);
-    const segment = this.#segments.at(-1)!;
-    this.#unsynced.wrote(this.#writer!.file);
-    try {
-      this.#writer!.append(seq, payload);
-    } finally {
-      // A full disk takes a part.
-      segment.bytes = this.#writer!.bytes;
-    }
-    segment.end = seq;
-    this.#writtenSeq = seq;
-    this.stats.written_bytes += need;
+    this.#checkRoom(need + (this.#tail.isOpen ? 0 : SEGMENT_HEADER_BYTES));
+    if (!this.#tail.isOpen) this.#startSegment(seq);
+    this.stats.written_bytes += this.#tail.append(seq, payload);
+    this.#positions.wrote(seq);
   }
 
   #checkRoom(bytes: number): void {
@@ -462,238 +397,104 @@ export class Wal {
     throw new Error("the log has reached wal_bytes_max");
   }
 
-  #startSegment(base: number = this.#nextSeq): void {
+  /** Starts a segment; its header says why what lies between it and all that the log holds was never written. */
+  #startSegment(base: number): void {
     this.#checkRoom(SEGMENT_HEADER_BYTES);
-    const { prev, reason } = this.#jump ?? { prev: base - 1, reason: "none" as const };
-    const name = segmentName(base, ++this.#turn);
-    const file = this.#o.disk.create(name);
-    this.#unsynced.entriesChanged();
-    this.#unsynced.wrote(file);
-    this.#segments.push({
-      name,
-      turn: this.#turn,
-      base,
-      prev,
-      reason,
-      end: base - 1,
-      bytes: SEGMENT_HEADER_BYTES,
-      headerDamaged: false,
-    });
-    this.#writer = SegmentWriter.start(file, { epoch: this.epoch, base, prev, reason });
-    this.#jump = undefined;
-  }
-
-  #sealWriter(): void {
-    const file = this.#writer?.file;
-    this.#writer = undefined;
-    if (file !== undefined && !this.#unsynced.has(file)) file.close();
+    const held = Math.max(...this.#segments.all.map(({ end }) => end));
+    const prev = this.#segments.count === 0 ? base - 1 : Math.min(base - 1, held);
+    const reason = prev < base - 1 ? this.#jumpReason ?? "none" : "none";
+    this.#tail.start(base, { prev, reason });
+    this.#jumpReason = undefined;
   }
 
   #fail(what: string, error: unknown): void {
-    const reason = oneLine(error);
-    if (this.#failure === undefined) {
-      log.error("{what}, going on in memory: {reason}", { what, reason });
-    }
-    this.#failure = `${what}: ${reason}`;
-    this.#retryAtMs = this.#o.clock.monotonicMs() + this.#retryMs;
-    this.#sealWriter();
+    this.#failure.note(what, error);
+    this.#tail.seal();
   }
 
   async #syncNow(): Promise<boolean> {
-    if (this.#failure !== undefined) return false;
-    const target = this.#writtenSeq;
-    if (this.#unsynced.isEmpty) return true;
+    if (this.#failure.isPresent) return false;
+    const target = this.#positions.written;
+    if (this.#tail.isSynced) return true;
     try {
-      await this.#unsynced.sync(this.#o.disk, () => this.#writer?.file);
+      await this.#tail.sync();
     } catch (error) {
       this.stats.sync_failures++;
-      this.#unsynced.entriesChanged();
       this.#fail("sync failed", error);
       return false;
     }
     this.stats.syncs++;
-    if (this.#failure !== undefined) return false;
-    this.#syncedSeq = Math.max(this.#syncedSeq, target);
+    if (this.#failure.isPresent) return false;
+    this.#positions.syncedTo(target);
     return true;
   }
 
   /** Starts a new segment and writes again what only the ring holds for certain. */
   async #recoverWriting(): Promise<void> {
     while (this.#syncing !== undefined) await this.#syncing;
-    if (this.#isUnread && !await this.#isEmptyNow()) return;
-    this.#unsynced.close();
-    this.#sealWriter();
-    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS_MAX);
-    // Copies of earlier attempts would fill the log; the newest stays until a newer one is whole.
-    for (const segment of this.#segments.slice(0, -1)) {
-      if (segment.end < segment.base && segment.reason === "none") this.#retire(segment);
+    try {
+      // Writing beside another log, as one that was mounted late, would mix two epochs.
+      if (this.#isUnread) await demandNoLog(this.#options.disk);
+      this.#isUnread = false;
+    } catch (error) {
+      return this.#fail("log can't be used", error);
     }
-    const needed = Math.max(this.#syncedSeq, this.#highAcked) + 1;
-    const first = this.#ring.first(needed)?.[0] ?? this.#nextSeq;
-    const isJump = first > this.#writtenSeq + 1 && this.#jump === undefined;
-    if (isJump) this.#jump = { reason: "unwritten", prev: this.#writtenSeq };
-    const jump = this.#jump;
-    const count = this.#segments.length;
+    this.#tail.abandon();
+    this.#failure.retrying();
+    // Copies of earlier attempts would fill the log; the newest stays until a newer one is whole.
+    for (const segment of this.#segments.all.slice(0, -1)) {
+      if (segment.end < segment.base && segment.reason === "none") this.#segments.retire(segment);
+    }
+    const { synced, highAcked, next } = this.#positions;
+    const first = this.#ring.first(Math.max(synced, highAcked) + 1)?.[0] ?? next;
+    this.#jumpReason ??= "unwritten";
     try {
       this.#startSegment(first);
-      for (const segment of this.#segments.slice(0, count)) {
-        segment.end = Math.min(segment.end, first - 1);
-      }
+      this.#segments.cutBefore(first);
+      this.#positions.rewriteFrom(first);
       // Appends that come meanwhile go to the ring only, and so are written here in their turn.
-      for (let next = this.#ring.first(first); next; next = this.#ring.first(next[0] + 1)) {
-        if (this.#isTooBig) await this.#tidy();
-        this.#write(next[0], next[1]);
+      for (let item = this.#ring.first(first); item; item = this.#ring.first(item[0] + 1)) {
+        if (this.#compaction.isTooBig) await this.#tidy();
+        this.#write(item[0], item[1]);
       }
-      this.#failure = undefined;
+      this.#failure.clear();
       if (await this.#syncNow()) {
         await this.#checkpointOrFail(false);
-        this.#retryMs = RETRY_MS;
+        this.#failure.forget();
         log.info("disk takes records again, from seq {first}", { first });
       }
     } catch (error) {
-      this.#jump ??= jump;
       this.#fail("disk still fails", error);
     }
   }
 
-  /**
-   * A directory that could not be read at the start may hold another log, as one that is mounted late:
-   * writing beside it would mix two epochs. It is used after the next start.
-   */
-  async #isEmptyNow(): Promise<boolean> {
-    try {
-      const { segments } = await recover(this.#o.disk);
-      if (segments.length > 0) throw new Error("it holds an older log: restart the node to use it");
-      this.#isUnread = false;
-    } catch (error) {
-      this.#fail("log can't be used", error);
-    }
-    return !this.#isUnread;
-  }
-
   #hasWork(): boolean {
-    if (this.#failure !== undefined) return false;
-    return this.#doomed.length > 0 || this.#oldestToCompact !== undefined || this.#isTooBig;
-  }
-
-  get #oldestToCompact(): FoundSegment | undefined {
-    const oldest = this.#segments[0];
-    if (oldest === undefined || this.#segments.length < 2) return undefined;
-    return oldest.end <= this.#highAcked ? oldest : undefined;
-  }
-
-  /** Room for one more segment is kept free, so that appending never meets the limit. */
-  get #isTooBig(): boolean {
-    return this.#segments.length > 1 && this.#keptBytes > this.#bytesMax - this.#segmentBytes;
+    if (this.#failure.isPresent) return false;
+    return this.#compaction.isRemovalDue || this.#compaction.isDue || this.#compaction.isTooBig ||
+      this.#isSyncWanted;
   }
 
   /** Compacts what is acked and evicts what the limit doesn't allow. */
   async #tidy(): Promise<void> {
-    const compacts = this.#oldestToCompact !== undefined;
     // The checkpoint first: with an older one, compacted segments would look lost after a crash.
-    if (compacts && !await this.#checkpointOrFail(false)) return;
-    for (let oldest = this.#oldestToCompact; oldest; oldest = this.#oldestToCompact) {
-      this.#retire(oldest);
-      this.stats.compacted_segments++;
-    }
-    this.#evict();
-    await this.#removeDoomed();
+    if (this.#compaction.isDue && !await this.#checkpointOrFail(false)) return;
+    this.#compaction.compact();
+    this.#compaction.evict();
+    await this.#compaction.removeDoomed();
   }
 
-  #evict(): void {
-    while (this.#isTooBig) {
-      const oldest = this.#segments[0]!;
-      const from = Math.max(oldest.base, this.#highAcked + 1);
-      if (oldest.end >= from) {
-        this.#gaps.add(from, oldest.end, "evicted");
-        this.stats.evicted_records += oldest.end - from + 1;
-        log.warn("log is full: evicted seq {from} to {to}", { from, to: oldest.end });
-      }
-      this.#retire(oldest);
-    }
-  }
-
-  async #removeDoomed(): Promise<void> {
-    while (this.#doomed.length > 0) {
-      try {
-        await this.#o.disk.remove(this.#doomed[0]!.name);
-        this.#doomed.shift();
-      } catch (error) {
-        return this.#fail("segment can't be removed", error);
-      }
-    }
-  }
-
-  #retire(segment: FoundSegment): void {
-    this.#segments.splice(this.#segments.indexOf(segment), 1);
-    this.#doomed.push({ name: segment.name, bytes: segment.bytes });
-    this.#reader.forget(segment);
+  #nextDueMs(syncAtMs: number): number {
+    const { isPresent, retryAtMs } = this.#failure;
+    return Math.min(syncAtMs, isPresent ? retryAtMs : this.#compaction.removeAtMs);
   }
 
   async #checkpointOrFail(clean: boolean): Promise<boolean> {
     try {
-      await this.#writeCheckpoint(clean);
+      await this.#checkpoints.write(clean);
       return true;
     } catch (error) {
       this.#fail("checkpoint can't be written", error);
       return false;
     }
-  }
-
-  async #writeCheckpoint(clean: boolean): Promise<void> {
-    const highAcked = this.#highAcked;
-    await writeCheckpoint(this.#o.disk, {
-      turn: ++this.#checkpointTurn,
-      epoch: this.epoch,
-      highAcked,
-      lastSeq: clean ? this.#nextSeq - 1 : this.#syncedSeq,
-      clean,
-      osBootId: shortBootId(this.#o.osBootId),
-    });
-    this.#checkpointAcked = highAcked;
-    this.#checkpointAtMs = this.#o.clock.monotonicMs();
-  }
-
-  async #readNow(
-    fromSeq: number,
-    limit: ReadLimit,
-  ): Promise<StoredRecord[]> {
-    const found: StoredRecord[] = [];
-    let bytes = 0;
-    let from = fromSeq;
-    for (const [seq, payload] of this.#ring.get(from) ? this.#ring.from(from) : []) {
-      if (seq !== from || found.length >= limit.records || bytes >= limit.bytes) return found;
-      found.push({ seq, payload });
-      bytes += payload.length;
-      from++;
-    }
-    if (found.length > 0) return found;
-    try {
-      const stored = await this.#reader.read(from, limit);
-      if (stored.length > 0) return stored;
-    } catch (error) {
-      log.error("log can't be read: {reason}", { reason: oneLine(error) });
-      return [];
-    }
-    const next = this.#ring.first(from);
-    return next === undefined ? [] : [{ seq: next[0], payload: next[1] }];
-  }
-
-  /**
-   * Nothing holds these. What was acked once was rightly let go of, also without a trace on disk, as while
-   * writing failed; the rest should be there.
-   */
-  #declareHole(from: number, to: number): void {
-    const acked = Math.min(to, this.#everAcked);
-    if (from <= acked) this.#gaps.add(from, acked, "compacted");
-    this.#missing(Math.max(from, acked + 1), to);
-  }
-
-  /** A segment should hold these and doesn't. */
-  #missing(from: number, to: number): void {
-    const lost = Math.max(from, this.#highAcked + 1);
-    if (lost > to || !this.#gaps.add(lost, to, "corrupt")) return;
-    this.stats.corrupt_records += to - lost + 1;
-    log.error("log is damaged: seq {from} to {to} can't be read", { from: lost, to });
   }
 }

@@ -91,6 +91,8 @@ export interface DiskFaults {
   writeFails: boolean;
   /** Every read fails. */
   readFails: boolean;
+  /** Files that can't be read: all of it, or only from byte `from` to `to`. */
+  unreadable: Map<string, { readonly from: number; readonly to: number }>;
   /** A sync waits for this. */
   slow: (() => Promise<void>) | undefined;
 }
@@ -110,6 +112,7 @@ export class SimDisk implements Disk {
     syncFails: false,
     writeFails: false,
     readFails: false,
+    unreadable: new Map(),
     slow: undefined,
   };
   /** Called before each operation that changes something: a hook for crashes at exactly there. */
@@ -137,7 +140,11 @@ export class SimDisk implements Disk {
     const inode = this.#entries.get(name);
     if (this.faults.readFails) return Promise.reject(new DiskError("io", `open ${name} fails`));
     if (inode === undefined) return Promise.reject(new DiskError("gone", `no ${name}`));
-    return this.answer(new SimFile(this, inode));
+    const bad = this.faults.unreadable.get(name);
+    if (bad?.from === 0 && bad.to === Infinity) {
+      return Promise.reject(new DiskError("io", `open ${name}: input/output error`));
+    }
+    return this.answer(new SimFile(this, inode, name));
   }
 
   create(name: string): DiskFile {
@@ -146,7 +153,7 @@ export class SimDisk implements Disk {
     if (this.faults.writeFails) throw new DiskError("io", `create ${name} fails`);
     const inode = new Inode();
     if (!this.#dead) this.#entries.set(name, inode);
-    return new SimFile(this, inode);
+    return new SimFile(this, inode, name);
   }
 
   rename(from: string, to: string): Promise<void> {
@@ -292,10 +299,12 @@ function sameBytes(a: Uint8Array, b: Uint8Array, from: number, to: number): bool
 class SimFile implements DiskFile {
   #disk: SimDisk;
   #inode: Inode;
+  #name: string;
 
-  constructor(disk: SimDisk, inode: Inode) {
+  constructor(disk: SimDisk, inode: Inode, name: string) {
     this.#disk = disk;
     this.#inode = inode;
+    this.#name = name;
   }
 
   get size(): number {
@@ -324,6 +333,10 @@ class SimFile implements DiskFile {
 
   readAt(offset: number, into: Uint8Array): Promise<number> {
     if (this.#disk.faults.readFails) return Promise.reject(new DiskError("io", "read fails"));
+    const bad = this.#disk.faults.unreadable.get(this.#name);
+    if (bad !== undefined && offset < bad.to && offset + into.length > bad.from) {
+      return Promise.reject(new DiskError("io", `read ${this.#name}: input/output error`));
+    }
     const part = this.#inode.bytes.subarray(offset, offset + into.length);
     into.set(part);
     return this.#disk.answer(part.length);

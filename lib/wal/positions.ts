@@ -1,0 +1,140 @@
+/**
+ * Where the log stands, and what of it is lost. The one place that moves a position; each move is checked
+ * against the order that all of them keep:
+ *
+ * ```
+ *  highAcked ≤ nextSeq - 1      synced ≤ written ≤ nextSeq - 1      highAcked ≤ everAcked
+ * ```
+ */
+import { assert } from "../assert.ts";
+import { RESERVE_RECORDS, SEQ_JUMP_MAX, SEQ_MAX } from "../limits.ts";
+import { GapList, type LossReason, type LostRange } from "./gaps.ts";
+
+/** See the head of the file. */
+export class Positions {
+  #next: number;
+  #runFirst: number;
+  #highAcked: number;
+  #everAcked: number;
+  #written: number;
+  #synced: number;
+  /** Up to there a segment whose sync failed may hold records that nothing else does. */
+  #doubtedThrough = 0;
+  #gaps: GapList;
+
+  /** As recovered: `last` was given out last, all up to `synced` was synced. */
+  constructor(found: { last: number; highAcked: number; synced: number; gaps: GapList }) {
+    this.#next = found.last + 1;
+    this.#runFirst = this.#next;
+    this.#highAcked = this.#everAcked = found.highAcked;
+    this.#written = found.last;
+    this.#synced = Math.min(found.last, found.synced);
+    this.#gaps = found.gaps;
+    this.#check();
+  }
+
+  /** The seq that the next record gets. */
+  get next(): number {
+    return this.#next;
+  }
+  /** First seq that this run gave out. */
+  get runFirst(): number {
+    return this.#runFirst;
+  }
+  get highAcked(): number {
+    return this.#highAcked;
+  }
+  /** The highest that `highAcked` ever was. */
+  get everAcked(): number {
+    return this.#everAcked;
+  }
+  /** Highest seq that the disk took. */
+  get written(): number {
+    return this.#written;
+  }
+  /** Highest seq up to which all that the log holds is synced. */
+  get synced(): number {
+    return this.#synced;
+  }
+  /** Lost ranges above `highAcked`, ascending. */
+  get gaps(): readonly LostRange[] {
+    return this.#gaps.list;
+  }
+  /** Highest seq that may be sent: beyond it a power cut could give its number to another record. */
+  get sendableThrough(): number {
+    return Math.min(this.#next - 1, Math.max(this.#synced, this.#highAcked) + RESERVE_RECORDS);
+  }
+
+  /** Gives out a seq. */
+  take(): number {
+    assert(this.#next <= SEQ_MAX + SEQ_JUMP_MAX, `seq ${this.#next} is above all bounds`);
+    return this.#next++;
+  }
+
+  /** The disk took `seq`. */
+  wrote(seq: number): void {
+    assert(seq < this.#next, `${seq} was written before it was given out`);
+    this.#written = Math.max(this.#written, seq);
+  }
+
+  /**
+   * What was written is synced, up to `seq`. While records are in doubt that the host doesn't have, that says
+   * nothing of all up to there.
+   */
+  syncedTo(seq: number): void {
+    assert(seq <= this.#written, `synced ${seq}, written ${this.#written}`);
+    if (this.#highAcked >= this.#doubtedThrough) this.#synced = Math.max(this.#synced, seq);
+  }
+
+  /** After a failed sync all from `first` on is written again; what lies below and is not synced is in doubt. */
+  rewriteFrom(first: number): void {
+    const isDoubted = first - 1 > Math.max(this.#synced, this.#highAcked);
+    if (isDoubted) this.#doubtedThrough = Math.max(this.#doubtedThrough, first - 1);
+  }
+
+  /** The host has everything up to `seq`; false if that is nothing new. */
+  ack(seq: number): boolean {
+    if (seq <= this.#highAcked) return false;
+    this.#highAcked = Math.min(seq, this.#next - 1);
+    this.#everAcked = Math.max(this.#everAcked, this.#highAcked);
+    this.#gaps.trim(this.#highAcked);
+    this.#check();
+    return true;
+  }
+
+  /** The host has less than it once acked. */
+  rewind(seq: number): void {
+    assert(seq >= 0 && seq < this.#highAcked, `rewind from ${this.#highAcked} to ${seq}`);
+    this.#highAcked = seq;
+  }
+
+  /** Numbers up to `last` are not given out any more: numbering goes on above. This run's first is there. */
+  skipTo(last: number): void {
+    assert(last >= this.#next - 1 && last <= SEQ_MAX + SEQ_JUMP_MAX, `skip to ${last}`);
+    this.#next = last + 1;
+    this.#runFirst = this.#next;
+    this.#written = last;
+    this.#check();
+  }
+
+  /** This run's records below `seq` have got new numbers. */
+  startRunAt(seq: number): void {
+    assert(seq >= this.#runFirst && seq <= this.#next, `the run starts at ${seq}`);
+    this.#runFirst = seq;
+  }
+
+  /** `from` to `to` are lost for good, as far as they are not acked; true if that is news. */
+  lose(from: number, to: number, reason: LossReason): boolean {
+    const first = Math.max(from, this.#highAcked + 1);
+    return first <= to && this.#gaps.add(first, to, reason);
+  }
+
+  #check(): void {
+    assert(this.#highAcked < this.#next, `acked ${this.#highAcked}, next is ${this.#next}`);
+    assert(this.#highAcked <= this.#everAcked, "everAcked is the highest");
+    assert(
+      this.#synced <= this.#written && this.#written < this.#next,
+      `synced ${this.#synced}, written ${this.#written}, next ${this.#next}`,
+    );
+  }
+}

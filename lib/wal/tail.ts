@@ -1,0 +1,153 @@
+/**
+ * The end of the log: the segment that is written to, and what no sync covers yet. It alone starts segments,
+ * appends to them and syncs.
+ */
+import { getLogger } from "@logtape/logtape";
+import { assert } from "../assert.ts";
+import type { Disk } from "../platform/platform.ts";
+import {
+  type JumpReason,
+  RECORD_OVERHEAD_BYTES,
+  SEGMENT_HEADER_BYTES,
+  segmentName,
+} from "./format.ts";
+import { SegmentWriter } from "./segment.ts";
+import type { SegmentSet, SegmentView } from "./segment_set.ts";
+import { Unsynced } from "./unsynced.ts";
+
+const log = getLogger(["holdfast", "wal"]);
+
+/** Why a segment's first seq may lie above the last that the log held before it. */
+export interface Jump {
+  readonly reason: JumpReason;
+  /** Last seq before it. */
+  readonly prev: number;
+}
+
+/** See the head of the file. */
+export class Tail {
+  #disk: Disk;
+  #epoch: string;
+  #segments: SegmentSet;
+  #turn: number;
+  #writer: SegmentWriter | undefined;
+  #unsynced = new Unsynced();
+
+  /** `lastTurn` is the highest turn in any file's name. */
+  constructor(disk: Disk, epoch: string, segments: SegmentSet, lastTurn: number) {
+    this.#disk = disk;
+    this.#epoch = epoch;
+    this.#segments = segments;
+    this.#turn = lastTurn;
+  }
+
+  /** Whether a segment is open for records. */
+  get isOpen(): boolean {
+    return this.#writer !== undefined;
+  }
+  /** Bytes in the open segment; 0 without one. */
+  get bytes(): number {
+    return this.#writer?.bytes ?? 0;
+  }
+  /** Whether all that was written is synced. */
+  get isSynced(): boolean {
+    return this.#unsynced.isEmpty;
+  }
+
+  /**
+   * Cuts what is torn behind `tailEnd` of the newest segment, makes durable what a killed process left in the
+   * page cache (above `syncedSeq`), and goes on in the newest segment where `nextSeq` follows its last record
+   * and it has less than `bytesMax`. Segments that can't be read are left alone. Throws `DiskError`.
+   */
+  async resume({ syncedSeq, tailEnd, nextSeq, bytesMax }: {
+    readonly syncedSeq: number;
+    readonly tailEnd: number;
+    readonly nextSeq: number | undefined;
+    readonly bytesMax: number;
+  }): Promise<void> {
+    assert(this.#writer === undefined, "one segment is open at a time");
+    for (const segment of this.#segments.all) {
+      const isLast = segment === this.#segments.newest;
+      if (segment.unreadable || (segment.end <= syncedSeq && !isLast)) continue;
+      const file = await this.#disk.open(segment.name, true);
+      try {
+        if (isLast && file.size > Math.max(tailEnd, SEGMENT_HEADER_BYTES)) {
+          const { name } = segment;
+          log.warn("cut {bytes} torn bytes off {name}", { bytes: file.size - tailEnd, name });
+          await file.truncate(tailEnd);
+        }
+        await file.sync();
+        this.#segments.setBytes(segment, file.size);
+        if (
+          isLast && !segment.headerDamaged && segment.end + 1 === nextSeq && file.size < bytesMax
+        ) this.#writer = new SegmentWriter(file);
+      } finally {
+        if (this.#writer?.file !== file) file.close();
+      }
+    }
+  }
+
+  /** Starts a segment whose first record will be `base`. Throws `DiskError`. */
+  start(base: number, { prev, reason }: Jump): void {
+    assert(this.#writer === undefined, "one segment is open at a time");
+    assert(prev < base, `a segment of ${base} on stands behind ${prev}`);
+    const name = segmentName(base, ++this.#turn);
+    const file = this.#disk.create(name);
+    this.#unsynced.entriesChanged();
+    this.#unsynced.wrote(file);
+    this.#segments.add({
+      name,
+      turn: this.#turn,
+      base,
+      prev,
+      reason,
+      end: base - 1,
+      bytes: SEGMENT_HEADER_BYTES,
+      headerDamaged: false,
+      unreadable: false,
+    });
+    this.#writer = SegmentWriter.start(file, { epoch: this.#epoch, base, prev, reason });
+  }
+
+  /** Appends a record to the open segment; returns its bytes. Throws `DiskError`. */
+  append(seq: number, payload: Uint8Array): number {
+    const writer = this.#writer;
+    assert(writer !== undefined, "a segment is open");
+    const segment = this.#segments.newest as SegmentView;
+    this.#unsynced.wrote(writer.file);
+    try {
+      writer.append(seq, payload);
+    } finally {
+      // A full disk takes a part.
+      this.#segments.setBytes(segment, writer.bytes);
+    }
+    this.#segments.extend(seq);
+    return payload.length + RECORD_OVERHEAD_BYTES;
+  }
+
+  /** The open segment gets no more records. */
+  seal(): void {
+    const file = this.#writer?.file;
+    this.#writer = undefined;
+    if (file !== undefined && !this.#unsynced.has(file)) file.close();
+  }
+
+  /**
+   * Makes durable all that was written before the call. Throws `DiskError`: then nothing is known of what was
+   * not durable before.
+   */
+  async sync(): Promise<void> {
+    try {
+      await this.#unsynced.sync(this.#disk, () => this.#writer?.file);
+    } catch (error) {
+      this.#unsynced.entriesChanged();
+      throw error;
+    }
+  }
+
+  /** Seals, and gives up on what is not durable. */
+  abandon(): void {
+    this.#unsynced.close();
+    this.seal();
+  }
+}
