@@ -5,9 +5,13 @@
 import { getLogger } from "@logtape/logtape";
 import type { NodeSettings } from "../config/node_settings.ts";
 import { checkRuntimeConfig, problemsText } from "../config/runtime.ts";
-import { oneLine } from "../errors.ts";
+import { oneLine, printable } from "../errors.ts";
 import { type Disk, DiskError } from "../platform/platform.ts";
-import type { ConfigApplied, VersionedConfig } from "../protocol/message.ts";
+import {
+  type ConfigApplied,
+  isVersionedConfig,
+  type VersionedConfig,
+} from "../protocol/message.ts";
 
 /** Name of the file that keeps the applied configuration. */
 export const CONFIG_NAME = "config.json";
@@ -26,6 +30,7 @@ export class ConfigListener {
   #version = 0;
   #config: Record<string, unknown> = {};
   #apply: ApplySettings | undefined;
+  #lastError: string | undefined;
   #working: Promise<unknown> = Promise.resolve();
 
   private constructor(disk: Disk, base: NodeSettings) {
@@ -53,6 +58,10 @@ export class ConfigListener {
   /** Version in force; 0 before the first. */
   get version(): number {
     return this.#version;
+  }
+  /** Why the last configuration that the host sent was refused; `undefined` once one is in force. */
+  get lastError(): string | undefined {
+    return this.#lastError;
   }
   /** What the host wanted changed. */
   get config(): Readonly<Record<string, unknown>> {
@@ -96,7 +105,11 @@ export class ConfigListener {
 
   async #receive({ cfg_version, config }: VersionedConfig): Promise<Omit<ConfigApplied, "type">> {
     const refuse = (error: string) => {
-      log.warn("configuration {cfg_version} refused: {error}", { cfg_version, error });
+      log.warn("configuration {cfg_version} refused: {error}", {
+        cfg_version,
+        error: printable(error, 1_000),
+      });
+      if (cfg_version > this.#version) this.#lastError = printable(error, 1_000);
       return {
         cfg_version,
         cfg_version_applied: this.#version,
@@ -117,6 +130,7 @@ export class ConfigListener {
     }
     this.#version = cfg_version;
     this.#config = config;
+    this.#lastError = undefined;
     await this.#save();
     log.info("configuration {cfg_version} applied", { cfg_version });
     return { cfg_version, cfg_version_applied: cfg_version, ok: true };
@@ -155,14 +169,11 @@ export class ConfigListener {
       const bytes = new Uint8Array(Math.min(file.size, FILE_BYTES_MAX));
       const count = await file.readAt(0, bytes);
       const saved = JSON.parse(new TextDecoder().decode(bytes.subarray(0, count)));
-      const { cfg_version, config } = saved as VersionedConfig;
-      const checked = checkRuntimeConfig(config ?? {});
-      if (!Number.isSafeInteger(cfg_version) || cfg_version < 1) {
-        throw new Error("no version in it");
-      }
+      if (!isVersionedConfig(saved)) throw new Error("it holds no configuration with a version");
+      const checked = checkRuntimeConfig(saved.config);
       if (!checked.ok) throw new Error(problemsText(checked.problems));
-      this.#version = cfg_version;
-      this.#config = config;
+      this.#version = saved.cfg_version;
+      this.#config = saved.config;
     } finally {
       file.close();
     }

@@ -1,38 +1,36 @@
 /**
- * One sample at each tick: read the sensors, judge, and hand on the record. Ticks lie at a start time plus
- * whole periods of the monotonic clock, so that they don't drift; one that was missed is counted and never
- * made up.
+ * Ticks, and reads the sensors at each. Ticks lie at a start time plus whole periods of the monotonic clock, so
+ * that they don't drift; one that was missed is counted and never made up. What is read goes to the recorder.
  */
-import type { AnomalyBlock } from "../anomaly/bank.ts";
-import type { Instant } from "../anomaly/events.ts";
+import { assert } from "../assert.ts";
+import { RECORD_METRICS_MAX } from "../limits.ts";
 import type { Clock } from "../platform/platform.ts";
-import type { RecordContent } from "../protocol/record.ts";
 import { METRIC_NAME, type Sensor } from "./sensors/sensor.ts";
 
-/** What the sampler hands each sample to. */
+/** What the sensors said at one tick. */
+export interface Reading {
+  readonly wallMs: number;
+  readonly monoMs: number;
+  readonly metrics: Readonly<Record<string, number>>;
+  /** What could not be read, and why. */
+  readonly problems: Readonly<Record<string, string>>;
+  /** Faults that the simulated sensor put in. */
+  readonly injected: readonly string[];
+  /** Ticks that were missed right before. */
+  readonly missedTicks: number;
+}
+
+/** What the sampler hands on to. */
 export interface SampleSink {
-  /** Judges the values of one sample. */
-  detect(metrics: Readonly<Record<string, number>>, now: Instant): AnomalyBlock;
-  diagnose(
-    metrics: Readonly<Record<string, number>>,
-    problems: Readonly<Record<string, string>>,
-    wallMs: number,
-    monoMs: number,
-    missedTicks: number,
-  ): Record<string, unknown>;
-  take(sample: RecordContent): void;
+  record(reading: Reading): void;
   /** Called between two ticks, before the next sample: configurations are swapped in here. */
   boundary(): void;
 }
-
-/** Values of one sample beyond this number are left out. */
-const METRICS_MAX = 256;
 
 /** See the head of the file. */
 export class Sampler {
   #clock: Clock;
   #sink: SampleSink;
-  #bootId: string;
   #periodMs: number;
   #sensors: readonly Sensor[];
   #sensorsStop = new AbortController();
@@ -41,25 +39,20 @@ export class Sampler {
   #missedTicks = 0;
   #lastTickMs: number;
   #lastMetrics: Readonly<Record<string, number>> = {};
-  cfgVersion: number;
-  degraded = false;
 
   constructor(
     options: {
       clock: Clock;
       sink: SampleSink;
-      bootId: string;
       sampleHz: number;
       sensors: readonly Sensor[];
-      cfgVersion: number;
     },
   ) {
+    assert(options.sampleHz > 0, `sampleHz is ${options.sampleHz}, must be above 0`);
     this.#clock = options.clock;
     this.#sink = options.sink;
-    this.#bootId = options.bootId;
     this.#periodMs = 1_000 / options.sampleHz;
     this.#sensors = options.sensors;
-    this.cfgVersion = options.cfgVersion;
     this.#lastTickMs = options.clock.monotonicMs();
   }
 
@@ -134,28 +127,16 @@ export class Sampler {
       const reading = sensor.sample(wallMs, monoMs);
       for (const name in reading.values) {
         const value = reading.values[name]!;
-        if (!METRIC_NAME.test(name) || count++ >= METRICS_MAX) continue;
+        if (!METRIC_NAME.test(name) || count++ >= RECORD_METRICS_MAX) continue;
         if (Number.isFinite(value)) metrics[name] = value;
         else problems[name] = "not a finite number";
       }
       Object.assign(problems, reading.problems);
       if (reading.injected !== undefined) injected = [...injected, ...reading.injected];
     }
-    const anomaly = this.#sink.detect(metrics, { monoMs, wallMs });
-    const diagnostics = this.#sink.diagnose(metrics, problems, wallMs, monoMs, missed);
-    if (injected.length > 0) diagnostics.sim_injected = injected;
     this.#samples++;
     this.#lastTickMs = monoMs;
     this.#lastMetrics = metrics;
-    this.#sink.take({
-      ts_wall_ms: wallMs,
-      ts_mono_ms: Math.round(monoMs * 10) / 10,
-      boot_id: this.#bootId,
-      metrics,
-      anomaly,
-      diagnostics,
-      degraded: this.degraded,
-      cfg_version: this.cfgVersion,
-    });
+    this.#sink.record({ wallMs, monoMs, metrics, problems, injected, missedTicks: missed });
   }
 }

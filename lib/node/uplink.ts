@@ -8,15 +8,24 @@
  *  seq  1 …… high_acked ……………… freshNext ………… sendable …… next_seq
  *       └ done ─┘└─ backlog lane ─┘└─ fresh lane ─┘└ not synced yet
  * ```
- * Invariants: each seq is sent at most once a session; records in flight and their bytes stay within the
- * credit; the backlog leaves one part in FRESH_SHARE of the credit to fresh records; nothing above the
- * log's `sendableThrough` is sent.
+ * Invariants: each seq is sent at most once a session, and none that was declared lost in it; records in
+ * flight and their bytes stay within the credit; the backlog leaves one part in FRESH_SHARE of the credit to
+ * fresh records; nothing above the log's `sendableThrough` is sent.
  */
-import { FRESH_SHARE, PROTO_VERSION, SILENCE_INTERVALS } from "../limits.ts";
+import { assert } from "../assert.ts";
+import {
+  FRESH_SHARE,
+  PROTO_VERSION,
+  RETRY_AFTER_MS_MAX,
+  SEQ_JUMP_MAX,
+  SIGN_OF_LIFE_MS_MAX,
+  SILENCE_INTERVALS,
+} from "../limits.ts";
 import type {
   Ack,
   Credit,
   Encoding,
+  ErrorCode,
   Gap,
   GapReason,
   Hello,
@@ -52,7 +61,7 @@ export interface UplinkOptions {
   readonly runMaxSent: number;
 }
 
-/** What may be sent now. */
+/** What may be sent now: gaps, or records. */
 export interface SendPlan {
   readonly gaps: readonly Gap[];
   /** Fresh seqs, to be taken from memory; anomalous ones first where the credit is short. */
@@ -62,6 +71,14 @@ export interface SendPlan {
   readonly heartbeat: boolean;
   /** When to ask again at the latest, if nothing happens before. */
   readonly deadlineMs: number;
+}
+
+/** The session is over; what to tell the host, if anything, and how long to stay away. */
+export interface Closed {
+  readonly kind: "closed";
+  readonly reason: string;
+  readonly tell?: ErrorCode;
+  readonly retryAfterMs?: number;
 }
 
 /** What a received message asks of the driver. */
@@ -79,22 +96,13 @@ export type UplinkEffect =
     readonly config?: VersionedConfig;
   }
   | { readonly kind: "config"; readonly config: VersionedConfig }
-  | { readonly kind: "closed"; readonly reason: string; readonly retryAfterMs?: number };
-
-/** Neighbours in flight, acked together. */
-interface Flight {
-  readonly from: number;
-  to: number;
-  bytes: number;
-}
+  | Closed;
 
 /** Longest wait for the welcome. */
 const GREETING_MS = 10_000;
 /** The most of the backlog that one write carries, so that fresh records wait behind little. */
 const BACKLOG_RECORDS_PER_WRITE = 512;
 const BACKLOG_BYTES_PER_WRITE = 131_072;
-/** Records sent in a row that are counted as one flight; few enough that an ack frees credit early. */
-const FLIGHT_RECORDS = 32;
 /** How soon to look again whether the log has synced what may not be sent yet. */
 const SYNC_POLL_MS = 100;
 /** How many anomalous seqs are remembered as urgent; more than that are sent in order. */
@@ -107,13 +115,14 @@ export class Uplink {
   #state: "greeting" | "opening" | "open" | "closed" = "greeting";
   #silentAtMs: number;
   #credit: Credit = { records: 1, bytes: 1 };
-  #limits = { heartbeat_ms: 10_000, broadcast_ms: 10_000 };
+  #heartbeatMs = 10_000;
+  #broadcastMs = 10_000;
   #heartbeatAtMs = Infinity;
   /** Acked, in flight, or declared in this session. */
   #sent = new RangeSet();
   #acked = new RangeSet();
-  #flights: Flight[] = [];
-  #flightRecords = 0;
+  /** Bytes of each record in flight, by seq. */
+  #flight = new Map<number, number>();
   #flightBytes = 0;
   #freshNext = 1;
   #freshSinceMs = Infinity;
@@ -132,7 +141,11 @@ export class Uplink {
   }
   /** Records sent and not acked. */
   get inFlight(): number {
-    return this.#flightRecords;
+    return this.#flight.size;
+  }
+  /** Records that the host has above `high_acked`. */
+  get ackedAbove(): number {
+    return Math.max(0, this.#acked.size - this.#log.highAcked);
   }
   /** Highest seq sent or declared in this run, by this or an earlier session. */
   get maxSent(): number {
@@ -166,18 +179,17 @@ export class Uplink {
     if (this.#state === "closed") return { kind: "none" };
     if (message.type === "error") {
       const retry = message.retry_after_ms;
-      return this.#close(
-        `host says ${message.code}: ${message.message}`,
-        retry === undefined ? {} : { retryAfterMs: retry },
-      );
+      return this.#close(`host says ${message.code}: ${message.message}`, {
+        ...(retry === undefined ? {} : { retryAfterMs: Math.min(retry, RETRY_AFTER_MS_MAX) }),
+      });
     }
     if ((this.#state === "greeting") !== (message.type === "welcome")) {
-      return this.#close(`host sent ${message.type} out of order`);
+      return this.#close(`host sent ${message.type} out of order`, { tell: "bad_order" });
     }
-    this.#silentAtMs = nowMs + SILENCE_INTERVALS * this.#limits.broadcast_ms;
+    this.#heard(nowMs);
     switch (message.type) {
       case "welcome":
-        return this.#open(message, nowMs);
+        return this.#receiveWelcome(message, nowMs);
       case "ack":
         return this.#receiveAck(message);
       case "config_update":
@@ -193,9 +205,10 @@ export class Uplink {
   /** Closes the session if the host has been silent for too long. */
   checkSilence(nowMs: number): UplinkEffect {
     if (this.#state === "closed" || nowMs < this.#silentAtMs) return { kind: "none" };
-    return this.#close(
-      this.#state === "greeting" ? "host did not answer the hello" : "host fell silent",
-    );
+    const isGreeting = this.#state === "greeting";
+    return this.#close(isGreeting ? "host did not answer the hello" : "host fell silent", {
+      tell: "timeout",
+    });
   }
 
   /** A record was appended; `urgent` ones are sent at once. */
@@ -204,21 +217,26 @@ export class Uplink {
     if (urgent && this.#urgent.length < URGENT_MAX) this.#urgent.push(seq);
   }
 
-  /** What may be sent at `nowMs`; the driver sends it, and says so with `sent` and `declared`. */
+  /**
+   * What may be sent at `nowMs`; the driver sends it, and says so with `sent` and `declared`. Where there are
+   * gaps to declare they come alone: records are planned when it is known what is lost.
+   */
   plan(nowMs: number): SendPlan {
     if (this.#state !== "open") {
       return { gaps: [], fresh: [], heartbeat: false, deadlineMs: this.#silentAtMs };
     }
+    const heartbeat = nowMs >= this.#heartbeatAtMs;
+    if (heartbeat) this.#heartbeatAtMs = nowMs + this.#heartbeatMs;
+    const gaps = this.#planGaps();
+    if (gaps.length > 0) return { gaps, fresh: [], heartbeat, deadlineMs: nowMs };
     const fresh = this.#planFresh(nowMs);
     const backlog = this.#planBacklog(fresh.length);
-    const heartbeat = nowMs >= this.#heartbeatAtMs;
-    if (heartbeat) this.#heartbeatAtMs = nowMs + this.#limits.heartbeat_ms;
-    const freshDue = this.#hasFresh && this.#roomRecords > 0
+    const freshDue = this.#hasFresh && this.#roomRecords > 0 && this.#hasRoom(1)
       ? this.#freshSinceMs + this.#options.sendIntervalMs()
       : Infinity;
     const unsynced = this.#log.sendableThrough < this.#log.nextSeq - 1;
     return {
-      gaps: this.#planGaps(),
+      gaps,
       fresh,
       ...(backlog === undefined ? {} : { backlog }),
       heartbeat,
@@ -230,17 +248,22 @@ export class Uplink {
     };
   }
 
-  /** Records `from` to `to` were handed to the connection as `bytes` bytes of lines. */
-  sent(from: number, to: number, bytes: number): void {
-    this.#sent.add(from, to);
-    const last = this.#flights.at(-1);
-    if (last !== undefined && last.to + 1 === from && last.to - last.from < FLIGHT_RECORDS) {
-      last.to = to;
-      last.bytes += bytes;
-    } else this.#flights.push({ from, to, bytes });
-    this.#flightRecords += to - from + 1;
+  /**
+   * Whether a record whose line takes `bytes` may be sent now. One may always be in flight alone, however
+   * large it is. False also for what was sent or declared since the plan.
+   */
+  maySend(seq: number, bytes: number): boolean {
+    return this.#state === "open" && !this.#sent.has(seq) && this.#roomRecords > 0 &&
+      this.#hasRoom(bytes);
+  }
+
+  /** Record `seq` was handed to the connection as a line of `bytes`, newline included. */
+  sent(seq: number, bytes: number): void {
+    assert(this.maySend(seq, bytes), `seq ${seq} of ${bytes} bytes must not be sent`);
+    this.#sent.add(seq, seq);
+    this.#flight.set(seq, bytes);
     this.#flightBytes += bytes;
-    this.#maxSent = Math.max(this.#maxSent, to);
+    this.#maxSent = Math.max(this.#maxSent, seq);
     this.#advanceFresh();
   }
 
@@ -257,43 +280,9 @@ export class Uplink {
     this.#advanceFresh();
   }
 
-  #advanceFresh(): void {
-    const last = this.#log.nextSeq - 1;
-    this.#freshNext = Math.max(
-      this.#freshNext,
-      this.#sent.firstMissing(this.#freshNext, last)?.[0] ?? last + 1,
-    );
-    if (this.#urgent.length > 0) {
-      this.#urgent = this.#urgent.filter((seq) => seq >= this.#freshNext && !this.#sent.has(seq));
-    }
-    if (!this.#hasFresh) this.#freshSinceMs = Infinity;
-  }
-
   /** Whether the host has everything that was appended. */
   get drained(): boolean {
     return this.#state === "open" && this.#log.highAcked >= this.#log.nextSeq - 1;
-  }
-
-  #close(reason: string, extra: { retryAfterMs?: number } = {}): UplinkEffect {
-    this.#state = "closed";
-    return { kind: "closed", reason, ...extra };
-  }
-
-  #open(welcome: Welcome, nowMs: number): UplinkEffect {
-    this.#state = "opening";
-    this.#limits = welcome.limits;
-    this.#silentAtMs = nowMs + SILENCE_INTERVALS * welcome.limits.broadcast_ms;
-    this.#heartbeatAtMs = nowMs;
-    this.#credit = welcome.credit;
-    const foreign = welcome.max_seq > Math.max(this.#maxSent, this.#log.runFirstSeq - 1);
-    this.#noteAcked(welcome.high_acked, welcome.ranges ?? []);
-    return {
-      kind: "open",
-      encoding: welcome.encoding,
-      highAcked: welcome.high_acked,
-      ...(foreign ? { renumberAbove: welcome.max_seq } : {}),
-      ...(welcome.config === undefined ? {} : { config: welcome.config }),
-    };
   }
 
   /**
@@ -307,41 +296,98 @@ export class Uplink {
     this.#heartbeatAtMs = nowMs;
   }
 
-  #receiveAck(ack: Ack): UplinkEffect {
-    const highest = Math.max(ack.high_acked, ...(ack.ranges ?? []).map(([, to]) => to));
-    // Somebody else uses this epoch: the next welcome says up to where.
-    if (highest >= this.#log.nextSeq) {
-      return this.#close(`host acked ${highest}, which was never sent`);
+  #close(reason: string, more: Pick<Closed, "tell" | "retryAfterMs"> = {}): Closed {
+    this.#state = "closed";
+    return { kind: "closed", reason, ...more };
+  }
+
+  #heard(nowMs: number): void {
+    this.#silentAtMs = nowMs + SILENCE_INTERVALS * this.#broadcastMs;
+  }
+
+  #receiveWelcome(welcome: Welcome, nowMs: number): UplinkEffect {
+    const { high_acked, max_seq, ranges = [], limits } = welcome;
+    const problem = this.#problemOf(high_acked, ranges) ??
+      (max_seq < highestOf(high_acked, ranges) ? "max_seq is below what is acked" : undefined) ??
+      (max_seq > this.#log.nextSeq + SEQ_JUMP_MAX ? "max_seq is too far above" : undefined);
+    if (problem !== undefined) {
+      return this.#close(`host's welcome can't be: ${problem}`, { tell: "bad_message" });
     }
-    if (ack.credit !== undefined) this.#credit = ack.credit;
-    this.#noteAcked(ack.high_acked, ack.ranges ?? []);
-    return { kind: "acked", highAcked: ack.high_acked };
+    this.#state = "opening";
+    this.#heartbeatMs = Math.min(limits.heartbeat_ms, SIGN_OF_LIFE_MS_MAX);
+    this.#broadcastMs = Math.min(limits.broadcast_ms, SIGN_OF_LIFE_MS_MAX);
+    this.#heard(nowMs);
+    this.#heartbeatAtMs = nowMs;
+    this.#credit = welcome.credit;
+    const foreign = max_seq > Math.max(this.#maxSent, this.#log.runFirstSeq - 1);
+    this.#noteAcked(high_acked, ranges);
+    return {
+      kind: "open",
+      encoding: welcome.encoding,
+      highAcked: high_acked,
+      ...(foreign ? { renumberAbove: max_seq } : {}),
+      ...(welcome.config === undefined ? {} : { config: welcome.config }),
+    };
+  }
+
+  #receiveAck({ high_acked, ranges = [], credit }: Ack): UplinkEffect {
+    const highest = highestOf(high_acked, ranges);
+    // Somebody else uses this epoch: the next welcome says up to where.
+    const problem = highest >= this.#log.nextSeq
+      ? `${highest} was never given out`
+      : this.#problemOf(high_acked, ranges);
+    if (problem !== undefined) {
+      return this.#close(`host's ack can't be: ${problem}`, { tell: "bad_message" });
+    }
+    if (credit !== undefined) this.#credit = credit;
+    this.#noteAcked(high_acked, ranges);
+    return { kind: "acked", highAcked: high_acked };
+  }
+
+  #problemOf(highAcked: number, ranges: readonly (readonly [number, number])[]) {
+    const inverted = ranges.find(([from, to]) => from > to);
+    if (inverted !== undefined) return `a range goes from ${inverted[0]} to ${inverted[1]}`;
+    const highest = highestOf(highAcked, ranges);
+    return highest > this.#log.nextSeq + SEQ_JUMP_MAX ? `${highest} is too far above` : undefined;
   }
 
   #noteAcked(highAcked: number, ranges: readonly (readonly [number, number])[]): void {
-    if (highAcked > 0) {
-      this.#acked.add(1, highAcked);
-      this.#sent.add(1, highAcked);
-    }
-    for (const [from, to] of ranges) {
-      if (to < from) continue;
+    const all: (readonly [number, number])[] = highAcked > 0
+      ? [[1, highAcked], ...ranges]
+      : [...ranges];
+    for (const [from, to] of all) {
       this.#acked.add(from, to);
       this.#sent.add(from, to);
     }
-    this.#flights = this.#flights.filter((flight) => {
-      if (!this.#acked.covers(flight.from, flight.to)) return true;
-      this.#flightRecords -= flight.to - flight.from + 1;
-      this.#flightBytes -= flight.bytes;
-      return false;
-    });
+    for (const [seq, bytes] of this.#flight) {
+      if (!this.#acked.has(seq)) continue;
+      this.#flight.delete(seq);
+      this.#flightBytes -= bytes;
+    }
+    assert(this.#flightBytes >= 0, `${this.#flightBytes} bytes are in flight`);
     this.#advanceFresh();
+  }
+
+  #advanceFresh(): void {
+    const last = this.#log.nextSeq - 1;
+    this.#freshNext = Math.max(
+      this.#freshNext,
+      this.#sent.firstMissing(this.#freshNext, last)?.[0] ?? last + 1,
+    );
+    if (this.#urgent.length > 0) {
+      this.#urgent = this.#urgent.filter((seq) => seq >= this.#freshNext && !this.#sent.has(seq));
+    }
+    if (!this.#hasFresh) this.#freshSinceMs = Infinity;
   }
 
   get #hasFresh(): boolean {
     return this.#freshNext <= this.#log.sendableThrough;
   }
   get #roomRecords(): number {
-    return this.#flightBytes < this.#credit.bytes ? this.#credit.records - this.#flightRecords : 0;
+    return this.#credit.records - this.#flight.size;
+  }
+  #hasRoom(bytes: number): boolean {
+    return this.#flight.size === 0 || this.#flightBytes + bytes <= this.#credit.bytes;
   }
 
   #planGaps(): Gap[] {
@@ -361,9 +407,9 @@ export class Uplink {
     const last = this.#log.sendableThrough;
     const urgent = this.#urgent.filter((seq) => seq <= last && !this.#sent.has(seq));
     if (!due && urgent.length === 0) return [];
-    const room = this.#roomRecords;
+    const room = this.#hasRoom(1) ? Math.max(0, this.#roomRecords) : 0;
     const waiting = last - this.#freshNext + 1;
-    if (urgent.length > 0 && waiting > room) return urgent.slice(0, Math.max(0, room));
+    if (urgent.length > 0 && waiting > room) return urgent.slice(0, room);
     const fresh: number[] = [];
     for (let seq = this.#freshNext; seq <= last && fresh.length < room; seq++) {
       if (!this.#sent.has(seq)) fresh.push(seq);
@@ -376,16 +422,16 @@ export class Uplink {
     if (hole === undefined) return undefined;
     const share = 1 - 1 / FRESH_SHARE;
     const records = Math.min(
-      Math.max(1, Math.floor(this.#credit.records * share)) - this.#flightRecords,
+      Math.max(1, Math.floor(this.#credit.records * share)) - this.#flight.size,
       this.#roomRecords - freshRecords,
     );
     const bytes = Math.max(1, Math.floor(this.#credit.bytes * share)) - this.#flightBytes;
-    if (records <= 0 || bytes <= 0) return undefined;
+    if (records <= 0 || (bytes <= 0 && this.#flight.size > 0)) return undefined;
     return {
       from: hole[0],
       to: hole[1],
       records: Math.min(records, BACKLOG_RECORDS_PER_WRITE),
-      bytes: Math.min(bytes, BACKLOG_BYTES_PER_WRITE),
+      bytes: Math.min(Math.max(1, bytes), BACKLOG_BYTES_PER_WRITE),
     };
   }
 
@@ -393,4 +439,8 @@ export class Uplink {
     const through = Math.min(this.#freshNext - 1, this.#log.sendableThrough);
     return this.#sent.firstMissing(this.#log.highAcked + 1, through);
   }
+}
+
+function highestOf(highAcked: number, ranges: readonly (readonly [number, number])[]): number {
+  return ranges.reduce((highest, [, to]) => Math.max(highest, to), highAcked);
 }

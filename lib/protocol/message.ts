@@ -5,10 +5,11 @@
 import Type from "typebox";
 import { Compile } from "typebox/compile";
 import { oneLine } from "../errors.ts";
-import { CFG_VERSION_MAX, PROTO_VERSION } from "../limits.ts";
+import { CFG_VERSION_MAX, PROTO_VERSION, SEQ_MAX } from "../limits.ts";
 import { EPOCH_PATTERN, NODE_ID_PATTERN, recordProblem, Seq, TelemetryRecord } from "./record.ts";
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const HighSeq = Type.Integer({ minimum: 0, maximum: SEQ_MAX });
 const Version = Type.Integer({ minimum: 0, maximum: CFG_VERSION_MAX });
 const Text = Type.String({ maxLength: 1_024 });
 const Ranges = Type.Array(Type.Tuple([Seq, Seq]), { maxItems: 4_096 });
@@ -69,11 +70,11 @@ export const Welcome = Type.Object({
   encoding: Encoding,
   host_id: Text,
   /** For this (node_id, epoch): all up to it is durable or a gap. */
-  high_acked: Count,
+  high_acked: HighSeq,
   /** What is durable or a gap above `high_acked`, inclusive, ascending, the lowest first. */
   ranges: Type.Optional(Ranges),
   /** The highest seq of this epoch that the host ever accounted for; 0 where none. */
-  max_seq: Count,
+  max_seq: HighSeq,
   credit: Credit,
   limits: Type.Object({
     line_bytes_max: Type.Integer({ minimum: 1_024 }),
@@ -95,7 +96,7 @@ export const Gap = Type.Object({
 /** Host's acknowledgement: sent only for what its store has made durable. */
 export const Ack = Type.Object({
   type: Type.Literal("ack"),
-  high_acked: Count,
+  high_acked: HighSeq,
   ranges: Type.Optional(Ranges),
   /** Present when it differs from the last one given. */
   credit: Type.Optional(Credit),
@@ -234,6 +235,14 @@ function parser<M>(schemas: Record<string, Type.TSchema>): (text: string) => Par
 export const parseNodeMessage: (text: string) => Parsed<NodeMessage> = parser(FROM_NODE);
 /** Reads one line (without newline) that a host sent. Never throws. */
 export const parseHostMessage: (text: string) => Parsed<HostMessage> = parser(FROM_HOST);
+
+const versionedConfig = Compile(VersionedConfig);
+
+/** Whether a value from a file or elsewhere is a configuration with its version, from 1 on. */
+export function isVersionedConfig(value: unknown): value is VersionedConfig {
+  return versionedConfig.Check(value) && (value as VersionedConfig).cfg_version >= 1 &&
+    !Array.isArray((value as VersionedConfig).config);
+}
 
 const encoder = new TextEncoder();
 

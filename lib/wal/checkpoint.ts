@@ -97,16 +97,9 @@ export async function readCheckpoint(disk: Disk): Promise<Checkpoint | undefined
  * is chosen by the turn, so that two writes never hit the same one in a row.
  */
 export async function writeCheckpoint(disk: Disk, checkpoint: Checkpoint): Promise<void> {
-  let file: DiskFile;
-  let isNew = false;
+  const { file, isNew } = await openForWriting(disk);
   try {
-    file = await disk.open(CHECKPOINT_NAME, true);
-  } catch (error) {
-    if (!(error instanceof DiskError && error.kind === "gone")) throw error;
-    file = disk.create(CHECKPOINT_NAME);
-    isNew = true;
-  }
-  try {
+    if (file.size > 2 * SLOT_BYTES) await file.truncate(2 * SLOT_BYTES);
     if (file.size < 2 * SLOT_BYTES) file.append(new Uint8Array(2 * SLOT_BYTES - file.size));
     const written = file.writeAt((checkpoint.turn % 2) * SLOT_BYTES, encodeSlot(checkpoint));
     if (written < SLOT_BYTES) {
@@ -117,4 +110,15 @@ export async function writeCheckpoint(disk: Disk, checkpoint: Checkpoint): Promi
   } finally {
     file.close();
   }
+}
+
+/** Where something that is no file stands in the way, or one that can't be opened, it is moved aside. */
+async function openForWriting(disk: Disk): Promise<{ file: DiskFile; isNew: boolean }> {
+  try {
+    return { file: await disk.open(CHECKPOINT_NAME, true), isNew: false };
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error;
+    if (error.kind !== "gone") await disk.rename(CHECKPOINT_NAME, `${CHECKPOINT_NAME}.unusable`);
+  }
+  return { file: disk.create(CHECKPOINT_NAME), isNew: true };
 }

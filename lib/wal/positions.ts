@@ -21,6 +21,7 @@ export class Positions {
   /** Up to there a segment whose sync failed may hold records that nothing else does. */
   #doubtedThrough = 0;
   #gaps: GapList;
+  #lostRecords = 0;
 
   /** As recovered: `last` was given out last, all up to `synced` was synced. */
   constructor(found: { last: number; highAcked: number; synced: number; gaps: GapList }) {
@@ -59,6 +60,20 @@ export class Positions {
   /** Lost ranges above `highAcked`, ascending. */
   get gaps(): readonly LostRange[] {
     return this.#gaps.list;
+  }
+  /** Records that this run found to be lost: evicted, never written, or damaged. */
+  get lostRecords(): number {
+    return this.#lostRecords;
+  }
+  /** The first seq at or above `from` that is not lost, and the first lost one behind it. */
+  keptFrom(from: number): { first: number; before: number } {
+    let first = from;
+    for (const { from_seq, to_seq } of this.#gaps.list) {
+      if (to_seq < first) continue;
+      if (from_seq > first) return { first, before: from_seq };
+      first = to_seq + 1;
+    }
+    return { first, before: Infinity };
   }
   /** Highest seq that may be sent: beyond it a power cut could give its number to another record. */
   get sendableThrough(): number {
@@ -126,7 +141,14 @@ export class Positions {
   /** `from` to `to` are lost for good, as far as they are not acked; true if that is news. */
   lose(from: number, to: number, reason: LossReason): boolean {
     const first = Math.max(from, this.#highAcked + 1);
-    return first <= to && this.#gaps.add(first, to, reason);
+    if (first > to) return false;
+    const before = this.#gaps.records;
+    const isNews = this.#gaps.add(first, to, reason);
+    // Numbers that were skipped, or that another host has, are no records that this device lost.
+    if (reason !== "unsynced" && reason !== "compacted") {
+      this.#lostRecords += this.#gaps.records - before;
+    }
+    return isNews;
   }
 
   #check(): void {

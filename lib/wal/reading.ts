@@ -40,11 +40,14 @@ export class Reading {
   /** See `Wal.read`. Never rejects for what the disk does: then there is nothing just now. */
   read(fromSeq: number, limit: ReadLimit): Promise<StoredRecord[]> {
     const result = this.#order.then(async () => {
-      const from = Math.max(fromSeq, this.#positions.highAcked + 1);
-      const found = await this.#readNow(from, limit);
+      const kept = this.#positions.keptFrom(Math.max(fromSeq, this.#positions.highAcked + 1));
+      const found = await this.#readNow(kept.first, limit);
       const first = found[0]?.seq;
-      if (first !== undefined && first > from) this.#declareHole(from, first - 1);
-      return found;
+      if (first === undefined) return found;
+      const { before } = this.#positions.keptFrom(first);
+      if (first > kept.first) this.#declareHole(kept.first, Math.min(first, kept.before) - 1);
+      // What is declared lost stays lost, also where a copy turns up.
+      return found.filter(({ seq }) => seq < before);
     });
     this.#order = result.catch(() => {});
     return result;

@@ -8,6 +8,7 @@
  * | checkpoint missing, damaged, or of an epoch that no segment has | the newest segment's epoch; nothing counts as acked |
  * | segment of another epoch, file that is not ours | left alone, counted, reported |
  * | a file can't be opened, or a part of it not read (EIO, EACCES, not a file) | what is in it is `corrupt`; it is neither cut nor written to |
+ * | a whole header that its name contradicts | foreign |
  * | header damaged | base and turn from the file's name, records are still read |
  * | newest segment ends in something unreadable | torn: cut there; its numbers are not used again |
  * | all records end below the checkpoint's last_seq | the rest was synced and is gone: `corrupt` |
@@ -27,6 +28,7 @@ import {
   parseSegmentName,
   RECORD_OVERHEAD_BYTES,
   SEGMENT_HEADER_BYTES,
+  SLOT_BYTES,
 } from "./format.ts";
 import { GapList, type LossReason } from "./gaps.ts";
 import { SegmentReader } from "./segment.ts";
@@ -193,10 +195,15 @@ async function readHeaders(disk: Disk): Promise<{
     } finally {
       file?.close();
     }
-    bytes += size;
+    // A checkpoint is cut to its size when it is written next.
+    bytes += name === CHECKPOINT_NAME ? Math.min(size, 2 * SLOT_BYTES) : size;
     if (parsed === undefined) continue;
     const header = decodeSegmentHeader(head.subarray(0, count));
-    const trusted = header !== undefined && header.base === parsed.base;
+    const trusted = header !== undefined;
+    if (trusted && header.base !== parsed.base) {
+      foreign.push(name);
+      continue;
+    }
     all.push({
       name,
       turn: parsed.turn,

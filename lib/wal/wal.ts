@@ -8,9 +8,7 @@
  *  └ compacted whole segments at a time ┘└ synced ┘└ in page cache ┘└ in the ring only, while the disk fails
  * ```
  * Invariants: seqs ascend within an epoch and none names two records that left the node; nothing above
- * `sendableThrough` may be sent; each seq between `high_acked` and `nextSeq` is readable or in `gaps`, and not
- * both. The parts own what they hold: `positions.ts` the numbers and gaps, `segment_set.ts` the segments,
- * `tail.ts` the end that is written to; here they are moved together.
+ * `sendableThrough` may be sent; each seq between `high_acked` and `nextSeq` is readable or in `gaps`, not both.
  */
 import { getLogger } from "@logtape/logtape";
 import { assert } from "../assert.ts";
@@ -202,11 +200,14 @@ export class Wal {
   }
   /** Records appended and not acked, gaps included. */
   get backlog(): number {
-    return this.#positions.next - 1 - this.#positions.highAcked;
+    return this.nextSeq - 1 - this.highAcked;
   }
   /** Lost ranges above `highAcked`, ascending. */
   get gaps(): readonly LostRange[] {
     return this.#positions.gaps;
+  }
+  get lostRecords(): number {
+    return this.#positions.lostRecords;
   }
   /** Bytes of all files in the directory. */
   get bytes(): number {
@@ -219,7 +220,6 @@ export class Wal {
   get writable(): boolean {
     return !this.#failure.isPresent;
   }
-  /** Why the disk doesn't, in one line. */
   get lastError(): string | undefined {
     return this.#failure.text;
   }

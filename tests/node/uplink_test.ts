@@ -81,7 +81,7 @@ Deno.test("uplink: credit is never exceeded, nothing is sent twice, nothing abov
           assert.ok(!sent.has(seq), `${seq} twice`);
           assert.ok(seq <= log.sendableThrough);
           sent.add(seq);
-          uplink.sent(seq, seq, 100);
+          uplink.sent(seq, 100);
         }
         assert.ok(uplink.inFlight <= credit, `${uplink.inFlight} in flight`);
       }
@@ -94,7 +94,7 @@ Deno.test("uplink: the backlog leaves a share of the credit to fresh records, an
   const uplink = open(log, welcome(80));
   const plan = uplink.plan(0);
   assert.equal(plan.backlog?.records, 70);
-  for (let seq = 1; seq <= 70; seq++) uplink.sent(seq, seq, 100);
+  for (let seq = 1; seq <= 70; seq++) uplink.sent(seq, 100);
   uplink.appended(log.nextSeq++, false, 1);
   log.sendableThrough = 1_001;
   assert.deepEqual(uplink.plan(2).fresh, []);
@@ -128,6 +128,74 @@ Deno.test("uplink: an ack of what was never there and a message out of order end
   assert.equal(uplink.receive({ type: "ack", high_acked: 11 }, 0).kind, "closed");
   const early = open(logWith(10), welcome(10));
   assert.equal(early.receive(welcome(10), 0).kind, "closed");
+});
+
+Deno.test("uplink: bytes in flight stay within the credit in both lanes; one line may always go alone", () => {
+  const log = logWith(50);
+  const uplink = open(log, welcome(1_000, { credit: { records: 1_000, bytes: 1_000 } }));
+  const send = (seqs: Iterable<number>, bytes: number) => {
+    let count = 0;
+    for (const seq of seqs) {
+      if (!uplink.maySend(seq, bytes)) break;
+      uplink.sent(seq, bytes);
+      count++;
+    }
+    return count;
+  };
+  assert.equal(send([1, 2, 3, 4, 5], 300), 3);
+  for (let i = 0; i < 5; i++) uplink.appended(log.nextSeq++, true, 10);
+  log.sendableThrough = log.nextSeq - 1;
+  assert.equal(send(uplink.plan(10).fresh, 300), 0, "fresh records keep to it, too");
+  assert.throws(() => uplink.sent(51, 300), /assertion/);
+  uplink.receive({ type: "ack", high_acked: 0, ranges: [[2, 2]] }, 10);
+  assert.equal(uplink.inFlight, 2);
+  assert.equal(
+    send(uplink.plan(11).fresh, 300),
+    1,
+    "each acked record gives its bytes back at once",
+  );
+  log.highAcked = 3;
+  uplink.receive({ type: "ack", high_acked: 3, ranges: [[51, 51]] }, 12);
+  assert.equal(send([4, 5], 5_000), 1);
+});
+
+Deno.test("uplink: what is declared lost is never planned beside it", () => {
+  const log = { ...logWith(100), gaps: [{ from_seq: 1, to_seq: 40, reason: "evicted" as const }] };
+  const uplink = open(log, welcome(1_000));
+  const plan = uplink.plan(0);
+  assert.equal(plan.gaps.length, 1);
+  assert.equal(plan.backlog, undefined);
+  uplink.declared(plan.gaps[0]!);
+  assert.ok(!uplink.maySend(40, 10));
+  assert.equal(uplink.plan(0).backlog?.from, 41);
+});
+
+Deno.test("uplink: the host's own interval says when it is silent, and it is told", () => {
+  const short = { line_bytes_max: 65_536, heartbeat_ms: 600, broadcast_ms: 600 };
+  const uplink = open(logWith(1), welcome(10, { limits: short }));
+  assert.equal(uplink.silentAtMs, 1_800);
+  assert.equal(uplink.checkSilence(1_799).kind, "none");
+  const end = uplink.checkSilence(1_800);
+  assert.equal(end.kind === "closed" && end.tell, "timeout");
+});
+
+Deno.test("uplink: a host can neither blind it nor keep it away for ever, nor drive its numbers up", () => {
+  const limits = { line_bytes_max: 65_536, heartbeat_ms: 2 ** 52, broadcast_ms: 2 ** 52 };
+  const uplink = open(logWith(1), welcome(10, { limits }));
+  assert.ok(uplink.silentAtMs <= 3 * 3_600_000);
+  const error = { type: "error", code: "busy", message: "", retry_after_ms: 2 ** 52 } as const;
+  const end = uplink.receive(error, 0);
+  assert.ok(end.kind === "closed" && end.retryAfterMs! <= 600_000);
+  const bad: Partial<Welcome>[] = [
+    { max_seq: 2 ** 47 },
+    { high_acked: 2 ** 47, max_seq: 2 ** 47 },
+    { high_acked: 5, max_seq: 4 },
+    { ranges: [[5, 3]], max_seq: 9 },
+  ];
+  for (const more of bad) {
+    const refused = open(logWith(10), welcome(10, more));
+    assert.equal(refused.state, "closed", JSON.stringify(more));
+  }
 });
 
 Deno.test("after an outage fresh records are stored within two seconds while the backlog still drains", async () => {

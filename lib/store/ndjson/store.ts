@@ -223,13 +223,15 @@ class NdjsonStore implements Store {
     const lines: StoredLine[] = [];
     for (const { state, rangesChanged, records, gaps } of batches) {
       const { node_id, epoch } = state;
-      for (const { payload } of records) {
+      const known = this.#current.epochs.get(`${node_id} ${epoch}`);
+      for (const { seq, payload } of records) {
+        if (accountsFor(known, seq)) continue;
         lines.push({ type: "record", received_wall_ms: atWallMs, payload });
       }
       for (const gap of gaps) {
+        if (accountsFor(known, gap.from_seq)) continue;
         lines.push({ type: "gap", node_id, epoch, declared_wall_ms: atWallMs, ...gap });
       }
-      const known = this.#current.epochs.get(`${node_id} ${epoch}`);
       const ranges = rangesChanged ? state.ranges : known?.ranges ?? [];
       lines.push({ type: "epoch", ...state, ranges });
     }
@@ -434,6 +436,12 @@ class NdjsonStore implements Store {
     this.#order = result.catch(() => {});
     return result;
   }
+}
+
+/** Whether a record or gap of that seq is there already. */
+function accountsFor(known: EpochState | undefined, seq: number): boolean {
+  return known !== undefined &&
+    (seq <= known.high_acked || known.ranges.some(([from, to]) => from <= seq && seq <= to));
 }
 
 function sum(files: readonly FileFacts[], of: (facts: FileFacts) => number): number {
