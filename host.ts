@@ -113,10 +113,11 @@ async function run(args: readonly string[]): Promise<void> {
       const app = createHostApp(host, {
         clock: denoClock,
         token: settings.http_token,
+        listener: settings.http,
         metricsPerNode: settings.metrics_per_node,
         memoryBytes: () => Deno.memoryUsage().rss,
       });
-      web = serve(settings.http, app.fetch);
+      web = await serve(settings.http, app.fetch);
       log.info("page on http://{address}/", { address: web.address });
     }
   } catch (error) {

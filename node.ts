@@ -129,7 +129,7 @@ async function run(args: readonly string[]): Promise<void> {
         memoryBytes: () => Deno.memoryUsage().rss,
         recent: node.recent,
       }, { clock: denoClock, listener: settings.http });
-      web = serve(settings.http, app.fetch);
+      web = await serve(settings.http, app.fetch);
       log.info("page on http://{address}/", { address: web.address });
     }
   } catch (error) {

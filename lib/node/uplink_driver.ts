@@ -3,7 +3,7 @@
  * failure. Ends only when told to.
  */
 import { getLogger } from "@logtape/logtape";
-import type { Clock, Connection, Random, Transport } from "../platform/platform.ts";
+import type { Connection, Random, Transport } from "../platform/platform.ts";
 import type { Encoding } from "../protocol/message.ts";
 import { printable } from "../errors.ts";
 import { Backoff } from "./backoff.ts";

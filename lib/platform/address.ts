@@ -24,8 +24,20 @@ export function addressText(address: Address): string {
   return `${host}:${address.port}`;
 }
 
-/** Whether only this machine can reach a listener on `host`. */
+/** The four bytes of an IPv4 address in its usual form, or `undefined`: no other text is one. */
+function ipv4(host: string): number[] | undefined {
+  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(host);
+  const bytes = match?.slice(1).map(Number);
+  return bytes?.every((byte) => byte <= 255) ? bytes : undefined;
+}
+
+/** Whether a host is an address, not a name. */
+export function isIpAddress(host: string): boolean {
+  return ipv4(host) !== undefined || host.includes(":");
+}
+
+/** Whether only this machine can reach a listener on `host`: an address of it, or the one name that means it. */
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host) ||
-    /^::ffff:127\./.test(host);
+  const mapped = /^::ffff:([\d.]+)$/i.exec(host)?.[1];
+  return host === "localhost" || host === "::1" || ipv4(mapped ?? host)?.[0] === 127;
 }

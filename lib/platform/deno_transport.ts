@@ -6,8 +6,9 @@ import { Buffer } from "node:buffer";
 import net from "node:net";
 import tls from "node:tls";
 import { oneLine } from "../errors.ts";
-import { addressText, parseAddress } from "./address.ts";
+import { addressText, isIpAddress, parseAddress } from "./address.ts";
 import type { Connection, Listener, Transport } from "./platform.ts";
+import { ProbedServer } from "./probed_server.ts";
 
 /** PEM texts. With all three given, each side proves who it is and checks the other. */
 export interface TlsOptions {
@@ -38,7 +39,10 @@ class SocketConnection implements Connection {
   #socket: net.Socket;
   #chunks: Uint8Array[] = [];
   #unread = 0;
+  /** Nothing more comes in. */
   #ended = false;
+  /** Nothing more goes out. */
+  #closed = false;
   #reader: ((chunk: Uint8Array | undefined) => void) | undefined;
   #writers = new Set<() => void>();
 
@@ -50,7 +54,8 @@ class SocketConnection implements Connection {
     socket.setNoDelay(true);
     socket.on("data", (chunk: Uint8Array) => this.#receive(chunk));
     socket.on("error", () => this.#finish());
-    socket.on("end", () => this.#finish());
+    // The other side sends no more, but may still read.
+    socket.on("end", () => this.#endInput());
     socket.on("close", () => this.#finish());
   }
 
@@ -67,7 +72,7 @@ class SocketConnection implements Connection {
 
   write(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#ended || !this.#socket.writable) return resolve();
+      if (this.#closed || !this.#socket.writable) return resolve();
       const done = () => {
         this.#writers.delete(done);
         resolve();
@@ -99,10 +104,15 @@ class SocketConnection implements Connection {
     if (this.#unread >= UNREAD_BYTES_MAX) this.#socket.pause();
   }
 
-  #finish(): void {
+  #endInput(): void {
     this.#ended = true;
     this.#reader?.(undefined);
     this.#reader = undefined;
+  }
+
+  #finish(): void {
+    this.#closed = true;
+    this.#endInput();
     for (const done of [...this.#writers]) done();
   }
 }
@@ -114,9 +124,14 @@ function connect(
 ): Promise<Connection> {
   return new Promise((resolve, reject) => {
     const { host, port } = parseAddress(address);
-    const socket = options === undefined
-      ? net.connect({ host, port })
-      : tls.connect({ host, port, ...options, servername: host, minVersion: "TLSv1.3" });
+    const socket = options === undefined ? net.connect({ host, port }) : tls.connect({
+      host,
+      port,
+      ...options,
+      // A name is asked for by name; an address stands in the certificate as such.
+      ...(isIpAddress(host) ? {} : { servername: host }),
+      minVersion: "TLSv1.3",
+    });
     const fail = (reason: string) => {
       signal.removeEventListener("abort", abort);
       socket.destroy();
@@ -136,8 +151,7 @@ function connect(
   });
 }
 
-function listen(address: string, options: TlsOptions | undefined): Promise<Listener> {
-  const { host, port } = parseAddress(address);
+async function listen(address: string, options: TlsOptions | undefined): Promise<Listener> {
   const queue: Connection[] = [];
   let waiting: ((connection: Connection | undefined) => void) | undefined;
   let closed = false;
@@ -149,30 +163,35 @@ function listen(address: string, options: TlsOptions | undefined): Promise<Liste
     } else if (queue.length < UNACCEPTED_MAX && !closed) queue.push(connection);
     else connection.close();
   };
-  const server = options === undefined ? net.createServer(take) : tlsServer(options, take);
-  return new Promise((resolve, reject) => {
-    server.once("error", (error: Error & { code?: string }) => {
-      reject(new Error(`cannot listen on ${address}: ${reasonOf(error)}`));
-    });
-    server.listen({ host, port }, () => {
-      server.on("error", () => {});
-      const bound = server.address() as net.AddressInfo;
-      resolve({
-        address: addressText({ host: bound.address, port: bound.port }),
-        accept() {
-          const next = queue.shift();
-          if (next !== undefined || closed) return Promise.resolve(next);
-          return new Promise((resolve) => waiting = resolve);
-        },
-        close() {
-          closed = true;
-          server.close();
-          for (const connection of queue.splice(0)) connection.close();
-          waiting?.(undefined);
-        },
-      });
-    });
-  });
+  let server: ProbedServer;
+  try {
+    server = await ProbedServer.listen(
+      address,
+      (isProbe) =>
+        options === undefined
+          ? net.createServer(
+            { allowHalfOpen: true },
+            (socket) => isProbe(socket) ? socket.destroy() : take(socket),
+          )
+          : tlsServer(options, take),
+    );
+  } catch (error) {
+    throw new Error(`cannot listen on ${address}: ${reasonOf(error as Error)}`);
+  }
+  return {
+    address: server.address,
+    accept() {
+      const next = queue.shift();
+      if (next !== undefined || closed) return Promise.resolve(next);
+      return new Promise((resolve) => waiting = resolve);
+    },
+    close() {
+      closed = true;
+      server.close();
+      for (const connection of queue.splice(0)) connection.close();
+      waiting?.(undefined);
+    },
+  };
 }
 
 /** A server that lets in only who shows a certificate of the authority. */
@@ -188,6 +207,7 @@ function tlsServer(
   }
   const server = tls.createServer({
     ...options,
+    allowHalfOpen: true,
     requestCert: true,
     rejectUnauthorized: true,
     minVersion: "TLSv1.3",

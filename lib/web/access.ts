@@ -6,8 +6,10 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { isLoopback } from "../platform/address.ts";
 
+/** The host in `host:port`, `[address]:port` or either without a port; a text that is neither stays as it is. */
 function hostOf(authority: string): string {
-  return authority.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::\d{1,5})?$/.exec(authority);
+  return match?.[1] ?? match?.[2] ?? authority;
 }
 
 /** Compares in time that does not depend on where the texts differ. */
@@ -35,20 +37,23 @@ function refuse(c: Context, status: 401 | 403 | 415, error: string): Response {
   return c.json({ error }, status);
 }
 
-/** For an app that only reads: on a listener on loopback, only those pass that mean this machine. */
+/** On a listener on loopback, only those requests pass that mean this machine. */
 export function guardReads(listener: string): MiddlewareHandler {
   const isLocal = isLoopback(hostOf(listener));
   return async (c, next) => isLocal && !namesThisMachine(c) ? refuseName(c) : await next();
 }
 
+/** What every answer carries: nobody is to take it for something else than it says. */
+export const noSniffing: MiddlewareHandler = async (c, next) => {
+  await next();
+  c.res.headers.set("x-content-type-options", "nosniff");
+};
+
 /** Lets requests that change something through only as the head of the file says. */
 export function guardChanges(token: string): MiddlewareHandler {
   return async (c, next) => {
     const { method } = c.req;
-    if (method === "GET" || method === "HEAD") {
-      if (token === "" && !namesThisMachine(c)) return refuseName(c);
-      return await next();
-    }
+    if (method === "GET" || method === "HEAD") return await next();
     const type = c.req.header("content-type") ?? "";
     if (!type.startsWith("application/json")) {
       return refuse(c, 415, "send JSON with content-type application/json");
@@ -60,7 +65,9 @@ export function guardChanges(token: string): MiddlewareHandler {
     }
     const host = c.req.header("host") ?? "";
     const origin = c.req.header("origin");
-    if (!isLoopback(hostOf(host)) || (origin !== undefined && origin !== `http://${host}`)) {
+    if (
+      !namesThisMachine(c) || host === "" || (origin !== undefined && origin !== `http://${host}`)
+    ) {
       return refuse(c, 403, "changes are accepted only from this machine's own pages and tools");
     }
     await next();

@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { oneLine } from "../errors.ts";
 import type { Host } from "../host/host.ts";
-import { guardChanges } from "./access.ts";
+import { guardChanges, guardReads, noSniffing } from "./access.ts";
 import { QueryTooLong } from "../store/store.ts";
 import { addApi, Conflict, UnknownNode } from "./host_api.ts";
 import { hostMetrics, type HostMetricsOptions } from "./host_metrics.ts";
@@ -14,6 +14,8 @@ import { BadRequest } from "./params.ts";
 export interface HostAppOptions extends HostMetricsOptions {
   /** Token that changes need; empty on a listener on loopback. */
   readonly token: string;
+  /** The address that the app is served on. */
+  readonly listener: string;
 }
 
 const BODY_BYTES_MAX = 65_536;
@@ -21,6 +23,8 @@ const BODY_BYTES_MAX = 65_536;
 /** Makes the app. It only talks to `host`; nothing listens. Throws where a file of the pages is missing. */
 export function createHostApp(host: Host, options: HostAppOptions): Hono {
   const app = new Hono();
+  app.use(noSniffing);
+  app.use(guardReads(options.listener));
   app.use(guardChanges(options.token));
   app.use(bodyLimit({
     maxSize: BODY_BYTES_MAX,

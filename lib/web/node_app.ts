@@ -5,7 +5,7 @@ import { NODE_METRICS as M } from "../metrics.ts";
 import type { Recent } from "../node/recent.ts";
 import type { NodeStatus } from "../node/status.ts";
 import type { Clock } from "../platform/platform.ts";
-import { guardReads } from "./access.ts";
+import { guardReads, noSniffing } from "./access.ts";
 import { expose, METRICS_TYPE } from "./exposition.ts";
 import { nodePage } from "./pages/node_page.ts";
 import { eventText, Streams } from "./streams.ts";
@@ -36,6 +36,7 @@ export function createNodeApp(source: NodeSource, { clock, listener }: NodeAppOp
   const app = new Hono();
   const page = nodePage();
   const live = liveStatus(source, clock);
+  app.use(noSniffing);
   app.use(guardReads(listener));
   app.onError((error, c) => c.json({ error: oneLine(error) }, 500));
   app.notFound((c) => c.json({ error: `there is no ${c.req.path}` }, 404));

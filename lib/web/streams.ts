@@ -34,9 +34,9 @@ const HEADERS = {
   "x-accel-buffering": "no",
 };
 
-/** One event as it goes over the wire; `data` without newlines. */
+/** One event as it goes over the wire; `data` is JSON, in which line ends stand only between tokens. */
 export function eventText(name: string, data: string): string {
-  return `event: ${name}\ndata: ${data}\n\n`;
+  return `event: ${name}\ndata: ${data.replace(/[\r\n]+/g, " ")}\n\n`;
 }
 
 /** See the head of the file. */

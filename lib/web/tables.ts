@@ -10,10 +10,17 @@ export const MEDIA_TYPES = {
 /** A format of {@linkcode MEDIA_TYPES}. */
 export type Format = keyof typeof MEDIA_TYPES;
 
-/** One value as CSV: texts with separators are quoted, objects are JSON, nothing is empty. */
+/** What a spreadsheet would take for a formula. */
+const FORMULA = /^[=+\-@\t\r]/;
+
+/**
+ * One value as CSV: texts with separators are quoted, objects are JSON, nothing is empty. A text that a
+ * spreadsheet would run as a formula gets an apostrophe in front: names come from devices.
+ */
 function cell(value: unknown): string {
   if (value === undefined || value === null) return "";
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const plain = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const text = typeof value === "string" && FORMULA.test(plain) ? `'${plain}` : plain;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

@@ -101,6 +101,7 @@ export class TestHost {
     this.#directory = parts.directory;
     this.#accept = parts.accept;
     this.app = createHostApp(parts.host, {
+      listener: "127.0.0.1:7480",
       clock: parts.clock,
       token: parts.token,
       metricsPerNode: true,
