@@ -2,6 +2,8 @@
 import { markdownTables } from "../config/document.ts";
 import { HOST_SETTINGS } from "../config/host_settings.ts";
 import { NODE_SETTINGS } from "../config/node_settings.ts";
+import { CONCERNS } from "../fleet/concerns.ts";
+import { STATES } from "../fleet/states.ts";
 import { SENSORS } from "../node/sensors/registry.ts";
 import { ROUTES } from "../web/host_routes.ts";
 import { routesMarkdown } from "../web/reference.ts";
@@ -50,6 +52,16 @@ export function apiPage(page: string): string {
   return `${page.slice(0, begin + ROUTES_BEGIN.length)}\n\n${list}\n${page.slice(end)}`;
 }
 
+/** The page's script `fleet.js`: the tables of states and concerns, so that pages use the fleet's words. */
+export function fleetScript(): string {
+  return "/** Made from lib/fleet/ by deno task docs. */\n" +
+    `export const STATES = ${JSON.stringify(STATES, null, 2)};\n` +
+    `export const CONCERNS = ${JSON.stringify(CONCERNS, null, 2)};\n`;
+}
+
+/** Address of that script. */
+export const FLEET_SCRIPT: URL = new URL("../web/pages/assets/fleet.js", import.meta.url);
+
 /** Address of a page in `docs/`. */
 export function docsUrl(name: string): URL {
   return new URL(`../../docs/${name}`, import.meta.url);
@@ -59,4 +71,5 @@ if (import.meta.main) {
   await Deno.writeTextFile(docsUrl("config.md"), configPage());
   const api = await Deno.readTextFile(docsUrl("http-api.md"));
   await Deno.writeTextFile(docsUrl("http-api.md"), apiPage(api));
+  await Deno.writeTextFile(FLEET_SCRIPT, fleetScript());
 }

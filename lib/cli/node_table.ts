@@ -2,6 +2,10 @@
  * The table of nodes as `host nodes` and `host top` show it: what a summary from the host's API means, in the
  * words of the host's page, and how it becomes lines. Pure.
  */
+import { CONCERN_KINDS, type ConcernKind } from "../fleet/concerns.ts";
+import { isNodeSummary, type NodeSummary as Summary } from "../fleet/node_info.ts";
+import { STATES, type Tone } from "../fleet/states.ts";
+import { concernLine } from "../fleet/verdict.ts";
 import {
   clean,
   duration,
@@ -14,105 +18,65 @@ import {
   widthOf,
 } from "./terminal_text.ts";
 
-/** What the table needs of a node; see `NodeInfo` in `lib/host/registry.ts`. Texts are clean. */
-export interface NodeSummary {
-  readonly node_id: string;
-  readonly connected: boolean;
-  readonly stopped: boolean;
-  readonly degraded: boolean;
-  readonly replaying: boolean;
-  readonly duplicate_id: boolean;
-  readonly backlog: number;
-  readonly rate: number;
-  readonly anomalies_hour: number;
-  readonly gap_records: number;
-  readonly wal_bytes: number;
-  readonly wal_bytes_max: number;
-  readonly cfg_version_desired: number;
-  readonly cfg_version_applied: number;
-  readonly config_error: string;
-  readonly last_seen_wall_ms: number;
-  readonly lag_ms: number | undefined;
-  readonly clock_error_ms: number | undefined;
-}
+/** A node as the host summarizes it. Texts are clean. */
+export type NodeSummary = Summary;
 
 /** What a node's summary adds up to. */
 export interface Verdict {
   readonly word: string;
   readonly style: Style;
-  /** Lower is worse. */
+  /** Lower is worse; from {@linkcode QUIET_RANK} on nobody needs to look. */
   readonly rank: number;
   /** What a person should know beside the state. */
   readonly notes: readonly string[];
 }
+
+/** Ranks from here on are those of nodes without a concern. */
+export const QUIET_RANK = 100;
 
 /** What nodes can be sorted by, in the order in which a key goes through them. */
 export const SORTS = ["worst", "node", "lag", "backlog", "rate", "anomalies", "seen"] as const;
 /** One of {@linkcode SORTS}. */
 export type Sort = typeof SORTS[number];
 
-const WAL_NEARLY_FULL = 0.8;
-const CLOCK_OFF_MS = 5_000;
 const MISSING = "-";
 const byName = new Intl.Collator("en", { numeric: true }).compare;
 
-/** Reads a summary; whatever is missing or of another type counts as nothing. `undefined` without an id. */
+/** Reads a summary from an answer; `undefined` where it is none. */
 export function summaryOf(value: unknown): NodeSummary | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const given = value as Record<string, unknown>;
-  if (typeof given.node_id !== "string") return undefined;
-  const number = (name: string) => Number.isFinite(given[name]) ? given[name] as number : undefined;
-  const some = (name: string) => number(name) ?? 0;
-  return {
-    node_id: clean(given.node_id),
-    connected: given.connected === true,
-    stopped: given.stopped === true,
-    degraded: given.degraded === true,
-    replaying: given.replaying === true,
-    duplicate_id: given.duplicate_id === true,
-    backlog: some("backlog"),
-    rate: some("rate"),
-    anomalies_hour: some("anomalies_hour"),
-    gap_records: some("gap_records"),
-    wal_bytes: some("wal_bytes"),
-    wal_bytes_max: some("wal_bytes_max"),
-    cfg_version_desired: some("cfg_version_desired"),
-    cfg_version_applied: some("cfg_version_applied"),
-    config_error: typeof given.config_error === "string" ? clean(given.config_error) : "",
-    last_seen_wall_ms: some("last_seen_wall_ms"),
-    lag_ms: number("lag_ms"),
-    clock_error_ms: number("clock_error_ms"),
-  };
+  return isNodeSummary(value) ? cleaned(value) as NodeSummary : undefined;
 }
 
-function stateOf(node: NodeSummary): [string, Style, number] {
-  if (node.duplicate_id) return ["Duplicate id", "bad", 0];
-  if (!node.connected) return node.stopped ? ["Stopped", "dim", 8] : ["Silent", "bad", 1];
-  if (node.degraded) return ["Degraded", "warn", 3];
-  return node.replaying ? ["Catching up", "info", 7] : ["Live", "ok", 9];
+/** A value with all its texts clean: names and errors come from devices. */
+function cleaned(value: unknown): unknown {
+  if (typeof value === "string") return clean(value);
+  if (Array.isArray(value)) return value.map(cleaned);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [clean(name), cleaned(inner)]),
+  );
 }
+
+/** How a tone looks on a terminal. */
+const STYLES: Readonly<Record<Tone, Style>> = {
+  ok: "ok",
+  info: "info",
+  warn: "warn",
+  bad: "bad",
+  off: "dim",
+};
 
 /** State, rank and notes of a node. */
-export function verdictOf(node: NodeSummary): Verdict {
-  const [word, style, stateRank] = stateOf(node);
-  const concerns: [rank: number, note: string][] = [];
-  const fill = node.wal_bytes_max > 0 ? node.wal_bytes / node.wal_bytes_max : 0;
-  if (fill >= WAL_NEARLY_FULL) concerns.push([2, `log ${Math.floor(100 * fill)} % full`]);
-  if (node.config_error !== "") concerns.push([4, `config refused: ${node.config_error}`]);
-  const clockMs = node.clock_error_ms ?? 0;
-  if (Math.abs(clockMs) > CLOCK_OFF_MS) {
-    const way = clockMs < 0 ? "behind" : "ahead";
-    concerns.push([5, `clock ${duration(Math.abs(clockMs))} ${way}`]);
-  }
-  if (node.cfg_version_desired > node.cfg_version_applied && node.config_error === "") {
-    concerns.push([6, "config not applied yet"]);
-  }
-  if (node.gap_records > 0) concerns.push([10, `${short(node.gap_records)} records lost so far`]);
+export function verdictOf({ state, concerns }: NodeSummary): Verdict {
+  const { word, tone, rank } = STATES[state];
+  const kinds = concerns.map(({ kind }) => CONCERN_KINDS.indexOf(kind as ConcernKind));
+  // The state says what the concern of the same name would say.
+  const notes = concerns.filter(({ kind }) => kind !== state || kind === "silent");
   return {
     word,
-    style,
-    rank: Math.min(stateRank, ...concerns.map(([rank]) => rank)),
-    notes: concerns.map(([, note]) => note),
+    style: STYLES[tone],
+    rank: kinds.length > 0 ? Math.min(...kinds) : QUIET_RANK + rank,
+    notes: notes.map((concern) => concernLine(concern)),
   };
 }
 
@@ -183,7 +147,7 @@ const COLUMNS: readonly Column[] = [
     text: ({ cfg_version_applied: applied, cfg_version_desired: wanted }) =>
       wanted > applied ? `v${applied}>v${wanted}` : applied === 0 ? MISSING : `v${applied}`,
     style: (node) =>
-      node.config_error !== ""
+      node.config_error !== undefined
         ? "bad"
         : node.cfg_version_desired > node.cfg_version_applied
         ? "warn"

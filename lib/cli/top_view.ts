@@ -11,6 +11,7 @@
 import {
   nameWidthOf,
   type NodeSummary,
+  QUIET_RANK,
   type Sort,
   sorted,
   SORTS,
@@ -130,7 +131,9 @@ export class TopView {
     if (event !== "nodes" || !Array.isArray(data)) return;
     for (const value of data) {
       // After the first list, the host sends only what changed of a node.
-      const raw = { ...this.#raw.get(value?.node_id), ...value };
+      const raw: Record<string, unknown> = { ...this.#raw.get(value?.node_id), ...value };
+      // `null` stands for what isn't known any more.
+      for (const [name, field] of Object.entries(raw)) if (field === null) delete raw[name];
       const node = summaryOf(raw);
       if (node === undefined) continue;
       this.#raw.set(node.node_id, raw);
@@ -221,7 +224,8 @@ export class TopView {
     }
     if (this.#host === undefined) return lineOf([`asking ${this.#url} …`], columns, paint);
     const { version, store, nodes_known: known, nodes_connected: connected } = this.#host;
-    const troubled = [...this.#nodes.values()].filter((node) => verdictOf(node).rank < 7).length;
+    const troubled =
+      [...this.#nodes.values()].filter((node) => verdictOf(node).rank < QUIET_RANK).length;
     return lineOf(
       [
         ["bold", `holdfast ${version}`],

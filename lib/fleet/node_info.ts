@@ -129,6 +129,8 @@ export const NodeSummary = Type.Object({
   ...activity,
   state: NodeStateName,
   concerns: Type.Array(Concern),
+  /** Whether its data is safe, in a sentence; ages are left to who shows it. */
+  verdict: Type.Object({ text, tone: text }),
 }, { title: "Node" });
 /** See the schema. */
 export type NodeSummary = Type.Static<typeof NodeSummary>;

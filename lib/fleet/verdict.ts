@@ -11,7 +11,12 @@ export function summarize(
   nowWallMs: number,
 ): NodeSummary {
   const node = { ...info, ...activity };
-  return { ...node, state: stateOf(node, nowWallMs), concerns: concernsOf(node, nowWallMs) };
+  const judged = {
+    ...node,
+    state: stateOf(node, nowWallMs),
+    concerns: concernsOf(node, nowWallMs),
+  };
+  return { ...judged, verdict: nodeVerdict(judged) };
 }
 
 /** The store as far as it matters here. */
@@ -112,7 +117,7 @@ export function concernLine({ kind, text }: Concern): string {
 }
 
 /** One node in one sentence: is its data safe? Ages are left to who shows it. */
-export function nodeVerdict(node: NodeSummary): { text: string; tone: Tone } {
+export function nodeVerdict(node: Omit<NodeSummary, "verdict">): { text: string; tone: Tone } {
   const { state, concerns, backlog } = node;
   const gap = concerns.find(({ kind }) => kind === "gap");
   const wal = concerns.find(({ kind }) => kind === "wal");

@@ -101,14 +101,23 @@ export type TelemetryRecord = Type.Static<typeof TelemetryRecord>;
 const METRIC_NAME_MAX = 200;
 const KNOWN_FIELDS = new Set(Object.keys(TelemetryRecord.properties));
 
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+/** What of a value in a field that nobody here knows would harm whoever reads it later; checked in depth. */
+function problemIn(value: unknown, levels: number): string | undefined {
+  if (typeof value === "number") {
+    return Number.isFinite(value) ? undefined : "must hold finite numbers only";
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  if (levels === 0) return `must not be nested deeper than ${NESTING_MAX} levels`;
+  for (const inner of Object.values(value)) {
+    const problem = problemIn(inner, levels - 1);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
 }
 
 /**
- * What is wrong with a record beyond its schema, in one line: names that are too long, and nesting that
- * whoever reads the record later could not follow.
+ * What is wrong with a record beyond its schema, in one line: names that are too long, numbers that are none,
+ * and nesting that whoever reads the record later could not follow.
  */
 export function recordProblem(record: TelemetryRecord): string | undefined {
   for (const name in record.metrics) {
@@ -117,15 +126,17 @@ export function recordProblem(record: TelemetryRecord): string | undefined {
     }
   }
   for (const name in record.diagnostics) {
-    if (isDeeper(record.diagnostics[name], NESTING_MAX)) {
-      return `/diagnostics must not be nested deeper than ${NESTING_MAX} levels`;
-    }
+    const problem = problemIn(record.diagnostics[name], NESTING_MAX);
+    if (problem !== undefined) return `/diagnostics ${problem}`;
   }
   for (const name in record) {
     if (KNOWN_FIELDS.has(name)) continue;
-    if (isDeeper((record as Record<string, unknown>)[name], NESTING_MAX)) {
-      return `unknown fields must not be nested deeper than ${NESTING_MAX} levels`;
-    }
+    const problem = problemIn((record as Record<string, unknown>)[name], NESTING_MAX);
+    if (problem !== undefined) return `unknown fields ${problem}`;
+  }
+  for (const event of record.anomaly.events ?? []) {
+    const problem = problemIn(event, NESTING_MAX);
+    if (problem !== undefined) return `/anomaly/events ${problem}`;
   }
   return undefined;
 }

@@ -175,8 +175,10 @@ function inflateLines(body: Uint8Array): Decoded {
     };
     plain = buffer;
     consumed = engine.bytesWritten;
-  } catch {
-    return bad(`frame does not inflate to at most ${FRAME_BYTES_MAX} bytes`);
+  } catch (error) {
+    const isTooLarge = (error as { code?: string }).code === "ERR_BUFFER_TOO_LARGE";
+    const message = `frame does not inflate to at most ${FRAME_BYTES_MAX} bytes`;
+    return refused({ code: isTooLarge ? "too_long" : "bad_message", message });
   }
   if (consumed < body.length) return bad("frame goes on behind the end of its deflate stream");
   let text: string;

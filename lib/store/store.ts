@@ -70,6 +70,15 @@ export interface StoreState {
   readonly configs: readonly ConfigRow[];
 }
 
+/** Nodes by name, the last word on each; without those that were forgotten. */
+export function knownNodes(
+  entries: Iterable<readonly [nodeId: string, known: unknown]>,
+): Map<string, unknown> {
+  const nodes = new Map(entries);
+  for (const [nodeId, known] of nodes) if (known === null) nodes.delete(nodeId);
+  return nodes;
+}
+
 /** A record as it is given back. */
 export interface StoredRow extends RecordRow {
   readonly node_id: string;

@@ -9,44 +9,42 @@ import {
 } from "../../lib/cli/node_table.ts";
 import { plain, widthOf } from "../../lib/cli/terminal_text.ts";
 
+import { summary } from "../fleet/summary.ts";
+
 const NOW = 1_800_000_000_000;
 
 function node(node_id: string, more: Record<string, unknown> = {}): NodeSummary {
-  return summaryOf({ node_id, connected: true, last_seen_wall_ms: NOW - 300, rate: 10, ...more })!;
+  return summaryOf(summary(node_id, NOW, more))!;
 }
 
 Deno.test("summaryOf() takes what it knows and nothing that could harm", () => {
   assert.equal(summaryOf(null), undefined);
   assert.equal(summaryOf({ node_id: 7 }), undefined);
-  const read = summaryOf({
-    node_id: "a\x1b[2J",
-    connected: "yes",
-    backlog: "many",
-    lag_ms: null,
-    config_error: "bad\r\n\u009bvalue",
-  })!;
+  assert.equal(summaryOf({ ...summary("a", NOW), backlog: "many" }), undefined);
+  const error = { config_error: "bad\r\n\u009bvalue" };
+  const read = summaryOf({ ...summary("a", NOW, error), node_id: "a\x1b[2J" })!;
   assert.equal(read.node_id, "a\ufffd[2J");
-  assert.deepEqual([read.connected, read.backlog, read.lag_ms], [false, 0, undefined]);
   assert.equal(read.config_error, "bad\ufffd\ufffd\ufffdvalue");
 });
 
-Deno.test("the worst node is first: duplicate, silent, full log, degraded, refused, clock, pending", () => {
+Deno.test("the worst node is first, in the order of the fleet's concerns, then of its states", () => {
+  const pending = { cfg_version_desired: 7, cfg_version_applied: 5 };
   const nodes = [
     node("live"),
     node("stopped", { connected: false, stopped: true }),
     node("replaying", { replaying: true }),
-    node("pending", { cfg_version_desired: 7, cfg_version_applied: 5 }),
     node("clock", { clock_error_ms: -42_000 }),
-    node("refused", { cfg_version_desired: 7, cfg_version_applied: 5, config_error: "no" }),
+    node("pending", { ...pending, config_pending_since_wall_ms: NOW - 60_000 }),
     node("degraded", { degraded: true }),
+    node("refused", { ...pending, config_error: "no" }),
     node("full", { wal_bytes: 93, wal_bytes_max: 100 }),
-    node("silent", { connected: false }),
     node("duplicate", { duplicate_id: true }),
+    node("silent", { connected: false, last_seen_wall_ms: NOW - 60_000 }),
   ];
   const names = nodes.map(({ node_id }) => node_id).reverse();
   assert.deepEqual(sorted(nodes, "worst").map(({ node_id }) => node_id), names);
-  assert.deepEqual(verdictOf(nodes[4]!).notes, ["clock 42 s behind"]);
-  assert.deepEqual(verdictOf(nodes[7]!).notes, ["log 93 % full"]);
+  assert.deepEqual(verdictOf(nodes[3]!).notes, ["Clock off, 42 s behind"]);
+  assert.deepEqual(verdictOf(nodes[7]!).notes, ["Log nearly full, 93 % of 100 B"]);
 });
 
 Deno.test("sorted() puts pump-2 before pump-10 and the largest value first", () => {
@@ -64,7 +62,7 @@ Deno.test("tableLines() stand under each other and in the width", () => {
   ];
   assert.deepEqual(tableLines(nodes.slice(0, 1), NOW, Infinity, plain), [
     "NODE     STATE             LAG  BACKLOG   REC/S  ANOM/H  CONFIG     SEEN  NOTE",
-    "pump-17  Silent              -     2520       -       0  -         4 min",
+    "pump-17  Silent              -     2520       -       0  -         4 min  Silent, 2,520 records or more only on the device",
   ]);
   for (const width of [1, 10, 40, 80, 132]) {
     const lines = tableLines(nodes, NOW, width, plain);

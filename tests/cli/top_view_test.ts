@@ -2,6 +2,8 @@ import { strict as assert } from "node:assert";
 import { ansi, plain, widthOf } from "../../lib/cli/terminal_text.ts";
 import { keysOf, screenUpdate, TopView } from "../../lib/cli/top_view.ts";
 
+import { summary } from "../fleet/summary.ts";
+
 const NOW = 1_800_000_000_000;
 const SIZE = { rows: 10, columns: 90 };
 
@@ -13,11 +15,12 @@ function host(more: Record<string, unknown> = {}): [string, unknown] {
 
 function nodes(count: number, more: Record<string, unknown> = {}): [string, unknown] {
   const all = Array.from({ length: count }, (_, i) => ({
-    node_id: `pump-${i + 1}`,
-    connected: i !== 4,
-    last_seen_wall_ms: NOW - 100,
-    rate: 10,
-    backlog: i,
+    ...summary(`pump-${i + 1}`, NOW, {
+      connected: i !== 4,
+      last_seen_wall_ms: NOW - (i === 4 ? 60_000 : 100),
+      backlog: i,
+      ...more,
+    }),
     ...more,
   }));
   return ["nodes", all];

@@ -124,8 +124,9 @@ Deno.test("host nodes lists the fleet, worst first, and with --json what the API
   const lines = table.out.trimEnd().split("\n");
   assert.equal(lines.length, 31);
   assert.match(lines[0]!, /^NODE +STATE +LAG +BACKLOG +REC\/S +ANOM\/H +CONFIG +SEEN {2}NOTE$/);
-  assert.match(lines[1]!, /^pump-17 +Silent .* 2520 +- .* 4 min$/);
-  assert.match(lines[2]!, /^pump-9 +Degraded .*log 93 % full$/);
+  assert.match(lines[1]!, /^pump-3 +Live .*Lost records, 1,204 records \(evicted\)$/);
+  assert.match(lines[2]!, /^pump-17 +Silent .* 2520 +- .* 4 min {2}Silent, 2,520 records/);
+  assert.match(lines[3]!, /^pump-9 +Degraded .*Log nearly full, 93 %/);
   const json = View.of("nodes", "--json", "--url", site.url);
   assert.equal(await json.ended(), 0);
   assert.equal(JSON.parse(json.out).length, 30);

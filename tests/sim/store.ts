@@ -7,20 +7,21 @@ import { openDatabase, SqliteEngine } from "../../lib/store/sqlite/engine.ts";
 import { packBatch } from "../../lib/store/sqlite/pack.ts";
 import { readEpoch, readRecords } from "../../lib/store/sqlite/queries.ts";
 import type { Database } from "../../lib/platform/sqlite.ts";
-import type {
-  ConfigRow,
-  EpochBatch,
-  EpochState,
-  EventRow,
-  GapRow,
-  RecordQuery,
-  RecordRow,
-  RetentionLimits,
-  Store,
-  StoredEvent,
-  StoredRow,
-  StoreSize,
-  StoreState,
+import {
+  type ConfigRow,
+  type EpochBatch,
+  type EpochState,
+  type EventRow,
+  type GapRow,
+  knownNodes,
+  type RecordQuery,
+  type RecordRow,
+  type RetentionLimits,
+  type Store,
+  type StoredEvent,
+  type StoredRow,
+  type StoreSize,
+  type StoreState,
 } from "../../lib/store/store.ts";
 import type { MachineClock } from "./kernel.ts";
 
@@ -126,7 +127,10 @@ export class SimStore implements Store {
     this.#clock = clock;
     this.state = {
       host_id: "host",
-      nodes: structuredClone(durable.nodes),
+      nodes: knownNodes([
+        ...[...durable.epochs.values()].map(({ node_id }) => [node_id, undefined] as const),
+        ...structuredClone(durable.nodes),
+      ]),
       configs: [...durable.configs],
     };
   }
@@ -176,7 +180,7 @@ export class SimStore implements Store {
     });
   }
   forgetNode(nodeId: string): Promise<void> {
-    return this.#inTurn(() => void this.#durable.nodes.delete(nodeId));
+    return this.#inTurn(() => void this.#durable.nodes.set(nodeId, null));
   }
   putConfig(config: ConfigRow): Promise<void> {
     return this.#inTurn(() => {

@@ -4,7 +4,10 @@
  */
 import { type Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
+import type { NodeSummary } from "../../lib/fleet/node_info.ts";
+import { fleetVerdict } from "../../lib/fleet/verdict.ts";
 import { addHostPages } from "../../lib/web/pages/host_pages.ts";
+import { summary } from "../fleet/summary.ts";
 
 const METRICS: Record<string, { base: number; noise: number; wave: number }> = {
   temp_c: { base: 41, noise: 0.15, wave: 4 },
@@ -37,8 +40,6 @@ function valueAt(node: number, metric: string, ms: number): { value: number; isS
   return { value: Number(value.toFixed(4)), isSpike };
 }
 
-type Summary = Record<string, unknown> & { node_id: string; connected: boolean; next_seq: number };
-
 /** What is wrong with node `i`: most are well. */
 function trouble(i: number, now: number): Record<string, unknown> {
   switch (i) {
@@ -49,7 +50,11 @@ function trouble(i: number, now: number): Record<string, unknown> {
     case 8:
       return { wal_bytes: 250e6, degraded: true, backlog: 184_220 };
     case 41:
-      return { cfg_version_desired: 7, cfg_version_applied: 5 };
+      return {
+        cfg_version_desired: 7,
+        cfg_version_applied: 5,
+        config_pending_since_wall_ms: now - DAY_MS,
+      };
     case 57:
       return {
         cfg_version_desired: 7,
@@ -60,7 +65,15 @@ function trouble(i: number, now: number): Record<string, unknown> {
     case 120:
       return { duplicate_id: true, takeovers: 5 };
     case 2:
-      return { gap_records: 1_204 };
+      return {
+        gap_records: 1_204,
+        lost_lately: {
+          records: 1_204,
+          since_wall_ms: now - HOUR_MS,
+          last_wall_ms: now - HOUR_MS,
+          reasons: ["evicted"],
+        },
+      };
     case 300:
       return { connected: false, stopped: true, last_seen_wall_ms: now - 3 * HOUR_MS, backlog: 0 };
     default:
@@ -68,11 +81,10 @@ function trouble(i: number, now: number): Record<string, unknown> {
   }
 }
 
-function summary(i: number, now: number): Summary {
+function nodeSummary(i: number, now: number): NodeSummary {
   const seq = Math.floor(now / SAMPLE_MS) % 10_000_000;
   const isCalm = i !== 41 && i !== 57;
-  return {
-    node_id: `pump-${i + 1}`,
+  return summary(`pump-${i + 1}`, now, {
     connected: true,
     peer: `10.0.${Math.floor(i / 250)}.${i % 250 + 1}:51234`,
     epoch: "3f9a0c1d2e4b5a67",
@@ -105,7 +117,7 @@ function summary(i: number, now: number): Summary {
     duplicate_id: false,
     last: Object.fromEntries(Object.keys(METRICS).map((m) => [m, valueAt(i, m, now).value])),
     ...trouble(i, now),
-  };
+  });
 }
 
 function recordAt(i: number, ms: number): Record<string, unknown> {
@@ -254,7 +266,7 @@ export function createFakeHost(count: number): FakeHost {
   let version = 7;
   const changed = new Map<number, Record<string, unknown>>();
   const nodes = (now: number) =>
-    Array.from({ length: count }, (_, i) => ({ ...summary(i, now), ...changed.get(i) }));
+    Array.from({ length: count }, (_, i) => ({ ...nodeSummary(i, now), ...changed.get(i) }));
   const index = (c: Context) => Number(c.req.param("id")?.slice("pump-".length)) - 1;
   addHostPages(app);
 
@@ -275,6 +287,7 @@ export function createFakeHost(count: number): FakeHost {
         const now = Date.now();
         const host = {
           now_wall_ms: now,
+          verdict: fleetVerdict(nodes(now), { ok: true }),
           host_id: "fake",
           version: "0.2.0",
           allow_faults: true,

@@ -32,7 +32,7 @@ import type {
   StoreSize,
   StoreState,
 } from "../store.ts";
-import { isByTime } from "../store.ts";
+import { isByTime, knownNodes } from "../store.ts";
 import { parseRow, type StoredLine } from "./lines.ts";
 
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
@@ -71,8 +71,8 @@ class Replayed {
   }
 
   #forget(nodeId: string, records: boolean): void {
+    if (!records) return void this.nodes.set(nodeId, null);
     this.nodes.delete(nodeId);
-    if (!records) return;
     for (const [key, { node_id }] of this.epochs) if (node_id === nodeId) this.epochs.delete(key);
   }
 }
@@ -191,7 +191,10 @@ class NdjsonStore implements Store {
     replayed.hostId = hostId;
     this.state = {
       host_id: hostId,
-      nodes: new Map(replayed.nodes),
+      nodes: knownNodes([
+        ...[...replayed.epochs.values()].map(({ node_id }) => [node_id, undefined] as const),
+        ...replayed.nodes,
+      ]),
       configs: [...replayed.configs.values()],
     };
   }

@@ -136,8 +136,12 @@ export class SqliteEngine {
 
   /** Forgets some of a node; true while there is more. The caller goes on until it is false. */
   forgetNode(nodeId: string, records: boolean): boolean {
+    if (!records) {
+      // Its epochs stay: that it is forgotten must be on record, or they would make it known again.
+      this.putNodes(new Map([[nodeId, null]]));
+      return false;
+    }
     this.#db.sql("DELETE FROM nodes WHERE node_id = ?").run(nodeId);
-    if (!records) return false;
     this.rollUp.flush();
     const { changes } = this.#db.sql(
       "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE node_id = ? LIMIT 5000)",

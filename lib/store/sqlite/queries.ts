@@ -15,6 +15,7 @@ import {
   type EpochState,
   type HistoryQuery,
   isByTime,
+  knownNodes,
   type RecordQuery,
   type SeriesColumns,
   type SeriesQuery,
@@ -66,10 +67,13 @@ export function readState(db: Database): StoreState {
   }
   return {
     host_id: String(db.sql("SELECT value FROM host WHERE key = 'host_id'").get()!.value),
-    nodes: new Map(
-      db.sql("SELECT node_id, known FROM nodes").all()
-        .map((row) => [String(row.node_id), parsed(row.known)]),
-    ),
+    nodes: knownNodes([
+      // What of a node is stored makes it known, also where the host ended before it could say more.
+      ...db.sql("SELECT DISTINCT node_id FROM epochs").all()
+        .map((row) => [String(row.node_id), undefined] as const),
+      ...db.sql("SELECT node_id, known FROM nodes").all()
+        .map((row) => [String(row.node_id), parsed(row.known)] as const),
+    ]),
     configs,
   };
 }

@@ -13,6 +13,7 @@ const MODULES = [
   "facts.js",
   "theme_button.js",
   "format.js",
+  "fleet.js",
   "host_state.js",
   "host_api.js",
   "host_dialog.js",

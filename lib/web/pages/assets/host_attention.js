@@ -1,7 +1,7 @@
 /** The top of the fleet: is my data safe, what is wrong, where. */
 import { fill, h, setAttr, setText, shape } from "./dom.js";
 import { count } from "./format.js";
-import { CONCERNS } from "./host_state.js";
+import { CONCERNS, concernText } from "./host_state.js";
 
 /** Nodes named in one line; the rest is behind the line's button. */
 const NAMED_MAX = 4;
@@ -9,7 +9,7 @@ const SHAPES = { ok: "check", info: "ring", warn: "triangle", bad: "cross" };
 
 /**
  * @param {{onGroup: (kind: string) => void}} options what happens when a kind of concern is chosen
- * @returns {{element: HTMLElement, show: (verdict: any) => void}}
+ * @returns {{element: HTMLElement, show: (verdict: any, now: number) => void}}
  */
 export function createAttention({ onGroup }) {
   const sign = h("span", { class: "verdict-sign" });
@@ -20,7 +20,7 @@ export function createAttention({ onGroup }) {
   const element = h("section", { class: "top", "aria-label": "State of the fleet" }, title, list);
   let shown = "";
 
-  function show(verdict) {
+  function show(verdict, now) {
     setAttr(element, "data-tone", verdict.tone);
     if (sign.dataset.shape !== verdict.tone) {
       sign.dataset.shape = verdict.tone;
@@ -32,18 +32,20 @@ export function createAttention({ onGroup }) {
     const text = JSON.stringify(verdict.groups.map(({ kind, items }) => [
       kind,
       items.length,
-      items.slice(0, NAMED_MAX).map(({ node, concern }) => [node.node_id, concern.text]),
+      items.slice(0, NAMED_MAX).map((
+        { node, concern },
+      ) => [node.node_id, concernText(concern, now)]),
     ]));
     if (text === shown) return;
     shown = text;
     const focused = document.activeElement?.dataset?.kind;
-    fill(list, ...verdict.groups.map((group) => row(group)));
+    fill(list, ...verdict.groups.map((group) => row(group, now)));
     list.hidden = verdict.groups.length === 0;
     if (focused !== undefined) list.querySelector(`[data-kind="${focused}"]`)?.focus();
   }
 
-  function row({ kind, items }) {
-    const { word, tone, shape: sign } = CONCERNS[kind];
+  function row({ kind, items }, now) {
+    const { word, severity: tone, shape: sign } = CONCERNS[kind];
     const named = items.slice(0, NAMED_MAX).map(({ node, concern }) =>
       h(
         "span",
@@ -53,7 +55,7 @@ export function createAttention({ onGroup }) {
           { href: `/nodes/${encodeURIComponent(node.node_id)}`, "data-link": true },
           node.node_id,
         ),
-        h("span", { class: "faint" }, ` ${concern.text}`),
+        h("span", { class: "faint" }, ` ${concernText(concern, now)}`),
       )
     );
     const more = items.length - named.length;

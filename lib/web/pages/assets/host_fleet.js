@@ -4,7 +4,7 @@ import { COLUMNS } from "./host_columns.js";
 import { announce, fill, h, isTyping, setAttr, setText, shape } from "./dom.js";
 import { byName, bytes, count, plural } from "./format.js";
 import { Sparks } from "./host_sparks.js";
-import { CONCERNS, fleetVerdict, STATES } from "./host_state.js";
+import { CONCERNS, groupsOf, STATES } from "./host_state.js";
 import { Table } from "./host_table.js";
 
 /** Rows change places at most that often: what moves can't be read. */
@@ -22,13 +22,13 @@ const CHIPS = [
     tone,
   ]),
   ...Object.entries(CONCERNS).filter(([id]) => !(id in STATES)).map((
-    [id, { chip, shape, tone }],
+    [id, { chip, shape, severity }],
   ) => [
     id,
     chip,
     ({ concerns }) => concerns.some(({ kind }) => kind === id),
     shape,
-    tone,
+    severity,
   ]),
   ["anomalies", "Anomalies 1 h", ({ node }) => (node.anomalies_hour ?? 0) > 0],
 ];
@@ -179,9 +179,12 @@ export function showFleet(main, { live, open }, signal) {
   }
 
   function draw(force = false) {
-    const verdict = fleetVerdict(live.entries.values(), live.host);
-    if (live.host !== undefined) attention.show(verdict);
-    document.title = verdict.attention === 0 ? "Holdfast" : `(${verdict.attention}) Holdfast`;
+    if (live.host !== undefined) {
+      const { verdict } = live.host;
+      const groups = groupsOf(live.entries.values());
+      attention.show({ ...verdict, groups }, live.hostNow());
+      document.title = verdict.attention === 0 ? "Holdfast" : `(${verdict.attention}) Holdfast`;
+    }
     drawFacts();
     drawChips();
     arrange(force);
@@ -291,7 +294,6 @@ export function showFleet(main, { live, open }, signal) {
   live.on("host", () => document.hidden || drawFacts(), signal);
   const timer = setInterval(() => {
     if (document.hidden) return;
-    live.judgeAll();
     sparks.prune(live.entries);
     draw();
   }, 1_000);

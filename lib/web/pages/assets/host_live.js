@@ -2,17 +2,12 @@
  * The page's copy of the host's state, kept live by server-sent events. It outlives views: a view subscribes
  * and unsubscribes. Everything here is bounded by the number of nodes.
  */
-import { getJson } from "./host_api.js";
-import { concernsOf, GAP_RECENT_MS, stateOf } from "./host_state.js";
 
 const BACKOFF_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 /** Without any event for that long the connection counts as dead: the host sends one each second. */
 const QUIET_MS = 8_000;
-const GAPS_EVERY_MS = 60_000;
-const GAPS_SOON_MS = 2_000;
-const GAPS_LIMIT = 1_000;
 
-/** @typedef {{node: any, state: string, concerns: any[], configSince?: number}} Entry */
+/** @typedef {{node: any, state: string, concerns: any[]}} Entry */
 
 /** See the head of the file. Its events: `host`, `nodes` (ids that changed), `records`, `link`. */
 export class Live {
@@ -33,16 +28,12 @@ export class Live {
   #hostAt = 0;
   #isFresh = false;
   #retryTimer = 0;
-  #gaps = new Map();
-  #gapRecords = 0;
-  #gapsTimer = 0;
 
   constructor() {
     setInterval(() => this.#watch(), 1_000);
     addEventListener("online", () => this.retry());
     addEventListener("pagehide", () => this.#close());
     addEventListener("pageshow", (event) => event.persisted && this.retry());
-    this.#loadGaps();
   }
 
   /** Subscribes until `signal` aborts. */
@@ -75,11 +66,6 @@ export class Live {
   retry() {
     this.#attempt = 0;
     this.#open();
-  }
-
-  /** Gaps of a node within the last day, if any. */
-  gapsOf(nodeId) {
-    return this.#gaps.get(nodeId);
   }
 
   #emit(kind, detail) {
@@ -149,78 +135,19 @@ export class Live {
       const known = new Set(nodes.map(({ node_id }) => node_id));
       for (const id of this.entries.keys()) if (!known.has(id)) this.entries.delete(id);
     }
-    const now = this.hostNow();
-    for (const node of nodes) this.#put(node, now);
+    for (const node of nodes) this.#put(node);
     this.#emit("nodes", nodes);
-    this.#noteGapRecords();
   }
 
   /** After the first list, the host sends only what changed of a node. */
-  #put(changes, now) {
-    const before = this.entries.get(changes.node_id);
-    const node = { ...before?.node, ...changes };
+  #put(changes) {
+    const entry = this.entries.get(changes.node_id) ?? {};
+    const node = { ...entry.node, ...changes };
     // What isn't known any more.
     for (const name in changes) if (changes[name] === null) delete node[name];
-    const isPending = node.connected && node.cfg_version_desired > node.cfg_version_applied;
-    const wasPending = before !== undefined &&
-      before.node.cfg_version_desired > before.node.cfg_version_applied;
-    // One that was pending when the page came counts as pending for long.
-    const since = !isPending || before === undefined
-      ? undefined
-      : wasPending
-      ? before.configSince
-      : now;
-    const entry = before ?? { node, state: "live", concerns: [] };
     entry.node = node;
-    entry.configSince = since;
-    this.#judge(entry, now);
+    entry.state = node.state;
+    entry.concerns = node.concerns;
     this.entries.set(node.node_id, entry);
-  }
-
-  #judge(entry, now) {
-    const { node, configSince } = entry;
-    entry.state = stateOf(node);
-    entry.concerns = concernsOf(node, now, {
-      gaps: this.#gaps.get(node.node_id),
-      ...(configSince === undefined ? {} : { configSince }),
-    });
-  }
-
-  /** Judges all anew: ages grow also where nothing is heard. */
-  judgeAll() {
-    const now = this.hostNow();
-    for (const entry of this.entries.values()) this.#judge(entry, now);
-  }
-
-  #noteGapRecords() {
-    let sum = 0;
-    for (const { node } of this.entries.values()) sum += node.gap_records ?? 0;
-    if (sum === this.#gapRecords) return;
-    this.#gapRecords = sum;
-    clearTimeout(this.#gapsTimer);
-    this.#gapsTimer = setTimeout(() => this.#loadGaps(), GAPS_SOON_MS);
-  }
-
-  async #loadGaps() {
-    clearTimeout(this.#gapsTimer);
-    this.#gapsTimer = setTimeout(() => this.#loadGaps(), GAPS_EVERY_MS);
-    let gaps;
-    try {
-      gaps = await getJson(`/api/gaps?limit=${GAPS_LIMIT}`);
-    } catch {
-      return;
-    }
-    const now = this.hostNow();
-    this.#gaps = new Map();
-    for (const { node_id, from_seq, to_seq, reason, declared_wall_ms } of gaps) {
-      if (now - declared_wall_ms > GAP_RECENT_MS) continue;
-      const known = this.#gaps.get(node_id) ?? { records: 0, last_ms: 0, reasons: new Set() };
-      known.records += to_seq - from_seq + 1;
-      known.last_ms = Math.max(known.last_ms, declared_wall_ms);
-      known.reasons.add(reason);
-      this.#gaps.set(node_id, known);
-    }
-    this.judgeAll();
-    this.#emit("nodes", []);
   }
 }

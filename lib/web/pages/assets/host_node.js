@@ -6,7 +6,7 @@ import { fill, h, isTyping, setAttr, setShape, setText, shape } from "./dom.js";
 import { createDetails, createDiagnostics, createStrip } from "./host_facts.js";
 import { createHistory } from "./host_history.js";
 import { RecordPanel } from "./host_record.js";
-import { nodeVerdict, STATES } from "./host_state.js";
+import { STATES, verdictText } from "./host_state.js";
 
 /**
  * Draws a node into `main` until `signal` aborts.
@@ -68,9 +68,8 @@ export function showNode(main, { live, open }, nodeId, signal) {
     setAttr(badge, "title", help);
     setShape(sign, name);
     setText(word, text);
-    const said = nodeVerdict(entry.node, entry.concerns, live.hostNow());
-    setText(verdict, said.text);
-    setAttr(verdict, "data-tone", said.tone);
+    setText(verdict, verdictText(entry.node, live.hostNow()));
+    setAttr(verdict, "data-tone", entry.node.verdict.tone);
     strip.show(entry, live.hostNow(), board.clockError());
     details.show(entry);
     config.show(entry);
@@ -99,7 +98,6 @@ export function showNode(main, { live, open }, nodeId, signal) {
   }, signal);
   live.on("records", takeRecords, signal);
   const timer = setInterval(() => {
-    live.judgeAll();
     if (!document.hidden) draw();
   }, 1_000);
   signal.addEventListener("abort", () => clearInterval(timer));

@@ -13,14 +13,12 @@ import {
 } from "./format.js";
 import { diagnosticText, factList } from "./facts.js";
 import { setUpTheme } from "./theme_button.js";
-import { stripOf, verdictOf } from "./node_verdict.js";
+import { stripOf } from "./node_verdict.js";
 import { MetricRows, RecentValues } from "./node_lines.js";
 
 const RETRY_MS = 5_000;
 /** Without any event for that long the connection counts as dead: the node sends one each second. */
 const SILENT_MS = 6_000;
-/** The verdict says it in its own words. */
-const NO_HOST = "no host is connected";
 const byId = (id) => document.getElementById(id);
 
 const status = JSON.parse(byId("status").textContent);
@@ -127,7 +125,7 @@ function drawConfig({ version, config }) {
 }
 
 function draw() {
-  const verdict = verdictOf(status);
+  const { verdict } = status;
   byId("verdict").dataset.tone = verdict.tone;
   setShape(sign, verdict.shape);
   setText(verdictText, verdict.text);
@@ -136,7 +134,8 @@ function draw() {
   setText(byId("name"), status.node_id);
   setText(byId("clock"), `${clock(status.now_wall_ms)} ${DEVICE_CLOCK}`);
   byId("clock").title = titleTime(status.now_wall_ms, DEVICE_CLOCK);
-  const attention = status.attention.filter((line) => line !== NO_HOST);
+  // The verdict says it in its own words.
+  const attention = status.concerns.filter(({ kind }) => kind !== "link").map(({ text }) => text);
   redraw(byId("attention"), attention, (lines) => lines.map((line) => h("li", {}, line)));
   strip.show(stripOf(status));
   rows.show(status, recent);
