@@ -2,6 +2,7 @@
  * `deno task compile [--only linux-x64]`: makes the executables in dist/. Run by the Deno that is to be inside
  * them. Where the base runtime can't be downloaded, DENORT_BIN names one for the target.
  */
+import { HOST_V8_FLAGS, NODE_V8_FLAGS } from "../v8_flags.ts";
 import { parseArgs } from "node:util";
 
 const TARGETS: Record<string, string> = {
@@ -17,14 +18,11 @@ const PERMISSIONS: Record<string, string[]> = {
 };
 
 /** Small young generation and heap: a node's live data is a few megabytes. A host may need more. */
-const V8_FLAGS: Record<string, string> = {
-  host: "--max-semi-space-size=16",
-  node: "--max-semi-space-size=2,--optimize-for-size",
-};
+const V8_FLAGS: Record<string, string> = { host: HOST_V8_FLAGS, node: NODE_V8_FLAGS };
 
 /** Files that are loaded by their address and not by an import. */
 const INCLUDES: Record<string, string[]> = {
-  host: ["--include", "lib/platform/sqlite_store_worker.ts", "--include", "lib/web/pages/assets"],
+  host: ["--include", "lib/store/sqlite/thread.ts", "--include", "lib/web/pages/assets"],
   node: ["--include", "lib/web/pages/assets"],
 };
 

@@ -102,7 +102,7 @@ export const HOST_SETTINGS = {
   commit_records_max: {
     kind: "integer",
     group: "Storage",
-    default: 5_000,
+    default: 2_000,
     min: 1,
     max: 100_000,
     unit: "records",
@@ -148,7 +148,7 @@ export const HOST_SETTINGS = {
   unprocessed_bytes_max: {
     kind: "integer",
     group: "Limits",
-    default: 1_048_576,
+    default: 262_144,
     min: 65_536,
     max: 1_073_741_824,
     unit: "bytes",
@@ -157,7 +157,7 @@ export const HOST_SETTINGS = {
   inflight_bytes_total: {
     kind: "integer",
     group: "Limits",
-    default: 25_165_824,
+    default: 8_388_608,
     min: 1_048_576,
     max: 1_099_511_627_776,
     unit: "bytes",

@@ -3,6 +3,8 @@
  * this Deno, or the executables in the directory that HOLDFAST_BIN names.
  */
 
+import { HOST_V8_FLAGS, NODE_V8_FLAGS } from "../v8_flags.ts";
+
 const ROOT = new URL("../../", import.meta.url).pathname;
 const READY_MS = 30_000;
 
@@ -15,7 +17,9 @@ function command(program: ProgramName, args: readonly string[]): [string, string
     const arch = Deno.build.arch === "x86_64" ? "x64" : "arm64";
     return [`${bin}/${program}-linux-${arch}`, [...args], true];
   }
-  return [Deno.execPath(), ["run", "-A", "--no-prompt", `${ROOT}${program}.ts`, ...args], false];
+  const flags = program === "host" ? HOST_V8_FLAGS : NODE_V8_FLAGS;
+  const run = ["run", "-A", "--no-prompt", `--v8-flags=${flags}`, `${ROOT}${program}.ts`];
+  return [Deno.execPath(), [...run, ...args], false];
 }
 
 /** A port that was free a moment ago. */

@@ -35,7 +35,7 @@ export interface CommitStats {
 }
 
 /** Bytes of one commit, so that what the store is handed stays small; the rest follows in the next. */
-const COMMIT_BYTES_MAX = 4 * 1024 * 1024;
+const COMMIT_BYTES_MAX = 1024 * 1024;
 const log = getLogger(["holdfast", "store"]);
 
 /** See the head of the file. */

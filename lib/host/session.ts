@@ -65,7 +65,7 @@ export interface DurableView {
 }
 
 /** What a node may have in flight beyond any credit that it was granted: what is on its way when one shrinks. */
-const OVERDRAFT_BYTES = 2 * FRAME_BYTES_MAX;
+const OVERDRAFT_BYTES = FRAME_BYTES_MAX;
 
 /** See the head of the file. */
 export class Session {

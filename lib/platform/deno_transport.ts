@@ -18,7 +18,7 @@ export interface TlsOptions {
 }
 
 /** Received bytes kept for a reader that is slow; beyond it the socket is paused. */
-const UNREAD_BYTES_MAX = 262_144;
+const UNREAD_BYTES_MAX = 65_536;
 /** Connections that wait to be accepted; beyond it new ones are closed. */
 const UNACCEPTED_MAX = 128;
 /** How long what was written may take to leave after `close`. */

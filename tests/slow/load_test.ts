@@ -1,0 +1,71 @@
+/** A host under load, as a real process: memory, retention, and what a commit waits for. */
+import { strict as assert } from "node:assert";
+import { Replayer } from "../../bench/replayer.ts";
+import { freePort, Process } from "../../lib/demo/processes.ts";
+import { denoTransport } from "../../lib/platform/deno_transport.ts";
+import { eventually } from "../eventually.ts";
+
+const CONTENT = {
+  ts_wall_ms: 1_763_900_000_123.4,
+  ts_mono_ms: 123_456.7,
+  boot_id: "b0a1b2c3d4e5f607",
+  metrics: { temp_c: 41.2, rail_v: 4.98, pressure_bar: 3.4, flow_lpm: 120.1, vibration_g: 0.31 },
+  anomaly: { is_anomaly: false, score: 0.5, metrics: {} },
+  diagnostics: { rail_low: false },
+  degraded: false,
+  cfg_version: 0,
+};
+
+function peakMb(pid: number): number {
+  return Number(/VmHWM:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1]) / 1_024;
+}
+
+async function withHost(
+  args: readonly string[],
+  run: (host: Process, address: string, directory: string) => Promise<void>,
+): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  const address = `127.0.0.1:${freePort()}`;
+  const host = await new Process("host", ["--listen", address, "--data", directory, ...args])
+    .ready();
+  try {
+    await run(host, address, directory);
+  } finally {
+    await host.stop();
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function drain(address: string, nodes: number, each: number, from = 0): Promise<void> {
+  const prepared = Replayer.prepare(CONTENT, each, "deflate");
+  const all = Array.from({ length: nodes }, (_, i) => new Replayer(`load-${from + i}`, prepared));
+  await Promise.all(all.map((one) => one.run(denoTransport(), address)));
+}
+
+Deno.test("a host stays below 256 MB while a hundred nodes drain at once", async () => {
+  await withHost([], async (host, address) => {
+    await drain(address, 100, 4_000);
+    const peak = peakMb(host.pid);
+    console.log(`host: peak ${peak.toFixed(0)} MB`);
+    assert.ok(peak < 256, `${peak} MB`);
+  });
+});
+
+Deno.test("retention by bytes keeps up with the fastest ingest and gives the space back", async () => {
+  const limit = 32_000_000;
+  await withHost(["--retention-bytes", String(limit)], async (host, address, directory) => {
+    let most = 0;
+    for (let round = 0; round < 6; round++) {
+      await drain(address, 20, 2_500, 20 * round);
+      most = Math.max(most, (await Deno.stat(`${directory}/holdfast.db`)).size);
+    }
+    console.log(`store: at most ${(most / 1e6).toFixed(0)} MB of ${limit / 1e6}`);
+    assert.ok(most < 2 * limit, `${most} bytes while 165 MB came in`);
+    await eventually("within the limit", async () => {
+      const { size } = await Deno.stat(`${directory}/holdfast.db`);
+      return size < 1.2 * limit;
+    }, 20_000);
+    const { store } = await host.status();
+    assert.ok(store.retained_away_records > 100_000);
+  });
+});
