@@ -5,6 +5,10 @@ import {
   getTextFormatter,
   type LogLevel,
 } from "@logtape/logtape";
+import { printable } from "./errors.ts";
+
+/** Longest log line. */
+const LINE_MAX = 8_192;
 
 /** Sends what is logged at `level` or above to `write`, one line at a time. Logging never fails. */
 export async function configureLog(
@@ -22,7 +26,8 @@ export async function configureLog(
   });
   await configure({
     reset: true,
-    sinks: { main: (record) => write(formatter(record)) },
+    // Names and errors come from elsewhere: a log line is one line, and no command to a terminal.
+    sinks: { main: (record) => write(`${printable(formatter(record).trimEnd(), LINE_MAX)}\n`) },
     loggers: [
       { category: ["logtape", "meta"], sinks: [], lowestLevel: "error" },
       { category: "holdfast", sinks: ["main"], lowestLevel: level as LogLevel },

@@ -184,7 +184,9 @@ export class SessionDriver {
 
   async #receive({ lines, bad }: Decoded): Promise<void> {
     const { clock, faults, intake } = this.#parts;
-    for (const line of lines) {
+    for (const received of lines) {
+      // JSON allows it between tokens; whoever reads lines later may not.
+      const line = received.includes("\r") ? received.replaceAll("\r", " ") : received;
       this.#perform(this.#session.receive(line, clock.monotonicMs()), line);
       const opening = this.#opening;
       if (opening !== undefined) {

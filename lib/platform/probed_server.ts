@@ -9,8 +9,8 @@ import { getLogger } from "@logtape/logtape";
 import { addressText, parseAddress } from "./address.ts";
 
 /** How often it is asked, and how long it may take to answer. */
-const PROBE_MS = 10_000;
-const ANSWER_MS = 3_000;
+const PROBE_MS = 3_000;
+const ANSWER_MS = 2_000;
 /** Attempts to listen again on a port that was just given up. */
 const RELISTEN_MS = 500;
 const log = getLogger(["holdfast", "listener"]);

@@ -17,6 +17,11 @@ import {
 
 /** What a node may be called: it becomes a file name, a certificate name and a URL segment. */
 export const NODE_ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
+const nodeId = new RegExp(NODE_ID_PATTERN);
+/** Whether a text can be the name of a node. */
+export function isNodeId(text: string): boolean {
+  return nodeId.test(text);
+}
 /** 64 random bits in lower-case hexadecimal. */
 export const EPOCH_PATTERN = "^[0-9a-f]{16}$";
 

@@ -5,6 +5,7 @@ import { parseFault } from "../host/faults.ts";
 import { ALL_NODES, type Host } from "../host/host.ts";
 import { hostStatus } from "../host/status.ts";
 import { oneLine } from "../errors.ts";
+import { isNodeId } from "../protocol/record.ts";
 import type { Clock } from "../platform/platform.ts";
 import { METRICS_TYPE } from "./exposition.ts";
 import { answerEvents, answerGaps, answerRecords, answerSeries } from "./host_history.ts";
@@ -138,6 +139,9 @@ function configHandlers({ host }: ApiParts): Pick<
   "settings" | "node_config" | "check_config" | "put_node_config" | "put_config"
 > {
   const put = async (c: Context, target: string) => {
+    if (target !== ALL_NODES && !isNodeId(target)) {
+      throw new BadRequest("id: expected the name of a node: letters, digits, '.', '_' or '-'");
+    }
     const result = await host.setConfig(target, await jsonObject(c));
     if (!result.ok) throw new BadRequest(result.error);
     return c.json({ target, cfg_version: result.row.cfg_version });

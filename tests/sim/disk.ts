@@ -192,6 +192,12 @@ export class SimDisk implements Disk {
     return this.answer(this.faults.capacity === Infinity ? undefined : this.room);
   }
 
+  /** Whether a fault of it is on. */
+  get isFailing(): boolean {
+    const { capacity, syncFails, writeFails, readFails, unreadable } = this.faults;
+    return capacity < Infinity || syncFails || writeFails || readFails || unreadable.size > 0;
+  }
+
   get room(): number {
     return Math.max(0, this.faults.capacity - this.bytes);
   }

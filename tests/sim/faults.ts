@@ -36,14 +36,14 @@ const STRIKES: Record<Fault, Strike> = {
   host_restored: (world, { lastsMs }) => {
     world.crashHost();
     if (world.backup !== undefined) {
-      hostLoses(world);
+      world.hostLoses();
       world.durable = world.backup.copy();
     } else world.backup = world.durable.copy();
     world.later(lastsMs, () => world.startHost());
   },
   host_wiped: (world, { lastsMs }) => {
     world.crashHost();
-    hostLoses(world);
+    world.hostLoses();
     world.durable = world.durable.copy();
     world.durable.clearRecords();
     world.later(lastsMs, () => world.startHost());
@@ -96,7 +96,7 @@ const STRIKES: Record<Fault, Strike> = {
   },
   twin: (world, { lastsMs }, device) => addTwin(world, device, new SimDisk(), lastsMs),
   clone: (world, { lastsMs }, device) => {
-    device.evidence.cloned = true;
+    device.truth?.clonedNow();
     addTwin(world, device, device.walDisk.clone(), lastsMs);
   },
   config: (world, { seed }, device) => {
@@ -130,10 +130,6 @@ function onDisk(turn: (disk: SimDisk, on: boolean, seed: number) => void): Strik
   };
 }
 
-function hostLoses(world: World): void {
-  for (const device of [...world.devices, ...world.extras]) device.evidence.hostLost = true;
-}
-
 function restart(world: World, { lastsMs, seed }: Step, device: Device, power: boolean): void {
   world.crashNode(device, power, seed);
   world.later(lastsMs / 3, () => world.startNode(device));
@@ -155,7 +151,7 @@ function whileOff(
   damage: (disk: SimDisk, name: string, random: ReturnType<typeof seededRandom>) => void,
 ): void {
   world.crashNode(device, true, seed);
-  device.evidence.damaged = true;
+  device.truth?.damagedNow();
   const random = seededRandom(seed);
   const names = device.walDisk.namesNow.filter((name) => device.walDisk.sizeOf(name) > 0);
   if (names.length > 0) damage(device.walDisk, names[random.below(names.length)]!, random);
@@ -165,8 +161,6 @@ function whileOff(
 function addTwin(world: World, device: Device, disk: SimDisk, lastsMs: number): void {
   const twin = new Device(device.id, `${device.id}-twin-${world.extras.length + 1}`, 1);
   twin.walDisk = disk;
-  if (device.evidence.hostLost) twin.evidence.hostLost = true;
-  if (device.evidence.cloned) twin.evidence.cloned = true;
   world.extras.push(twin);
   world.startNode(twin);
   world.later(lastsMs, () => world.crashNode(twin, false));

@@ -45,32 +45,21 @@ export function wrongWith(key: string, stored: StoredEpoch, shared = false): str
   return undefined;
 }
 
-/** What happened to a device that may excuse a loss; the oracle is told by who does it. */
+/** What happened to a device's disk and power, whatever epoch it is in; the oracle is told by who does it. */
 export class Evidence {
-  /** Contents of the medium were destroyed. */
-  damaged = false;
-  /** Writes or syncs failed: what was in memory only is lost when the process ends, and its numbers are free. */
+  /** Writes or syncs failed at some time: gaps may say so. */
   diskFailed = false;
   diskSlow = false;
   powerCut = false;
-  /** Somebody else may use the same epoch. */
-  cloned = false;
-  /** The host lost something that it had acked. */
-  hostLost = false;
   /** The configuration could not be saved. */
   configLost = false;
-
-  /** Whether something that was synced may be gone, or known to the host under another meaning. */
-  get mayLose(): boolean {
-    return this.damaged || this.cloned || this.hostLost;
-  }
-  /** Whether a number that was never synced may name two records, or a record be lost with the memory. */
-  get mayForget(): boolean {
-    return this.mayLose || this.diskFailed;
-  }
 }
 
-/** What is known of one epoch of a node from outside of it. */
+/**
+ * What is known of one epoch of a node from outside of it. What may rightly be lost, or carry a number twice, is
+ * a range of seqs: those that were only on a medium when it was damaged, or only in memory when the process
+ * ended. All others are held to every promise.
+ */
 export class EpochTruth {
   readonly key: string;
   readonly evidence: Evidence;
@@ -82,14 +71,76 @@ export class EpochTruth {
   /** Records got new numbers, as the host held others under theirs. */
   renumbered = false;
   everAcked = 0;
+  /** Highest seq that was given out. */
+  maxAppended = 0;
   /** Highest seq in a segment that the node removed. */
   removedThrough = 0;
   /** Ranges that were skipped at a start. */
   readonly skipped = new RangeSet();
+  /** What only a medium held that was damaged then. */
+  readonly damaged = new RangeSet();
+  /** What only memory held, while the disk failed, when the process ended. */
+  readonly forgotten = new RangeSet();
+  /** Acked and let go of when a host lost its store. */
+  hostLostThrough = 0;
+  /** From this seq on somebody else uses the epoch, too, and where somebody did. */
+  clonedFrom = Infinity;
+  readonly cloned = new RangeSet();
+  /** Those of the above that are stored all the same; known at the end. */
+  readonly storedAnyway = new Set<number>();
 
   constructor(key: string, evidence: Evidence) {
     this.key = key;
     this.evidence = evidence;
+  }
+
+  /** Whether `seq` may be lost although it was synced, or be known to the host under another meaning. */
+  mayLose(seq: number): boolean {
+    return seq >= this.clonedFrom || this.cloned.has(seq) || this.damaged.has(seq);
+  }
+  /** Whether `seq` may name two records, or its record be lost. */
+  mayForget(seq: number): boolean {
+    return this.mayLose(seq) || this.forgotten.has(seq);
+  }
+  /** Appended records that are held to every promise, and all. */
+  get held(): { records: number; of: number } {
+    let records = 0;
+    for (const seq of this.appended.keys()) {
+      if (!this.mayForget(seq) || this.storedAnyway.has(seq)) records++;
+    }
+    return { records, of: this.appended.size };
+  }
+
+  /** The medium was damaged while the device was off: what the host has not is uncertain. */
+  damagedNow(): void {
+    this.#mark(this.damaged, this.everAcked + 1);
+  }
+  /** The process ended while its disk failed. */
+  forgetsNow(): void {
+    this.#mark(this.forgotten, this.synced + 1);
+  }
+  /** A host came back without what it had acked, or was about to: all that was durable. */
+  hostLosesNow(durable: number): void {
+    this.hostLostThrough = Math.max(this.hostLostThrough, this.everAcked, durable);
+  }
+  /** A copy of the medium is in use elsewhere. */
+  clonedNow(): void {
+    this.clonedFrom = Math.min(this.clonedFrom, this.everAcked + 1);
+  }
+
+  /** The copy is gone for good, and what it sent is known to the node from its last welcome. */
+  cloneEndsNow(): void {
+    if (this.clonedFrom === Infinity) return;
+    this.#mark(this.cloned, this.clonedFrom);
+    this.clonedFrom = Infinity;
+  }
+  /** Whether two histories of the epoch collided at some time. */
+  get isShared(): boolean {
+    return this.clonedFrom < Infinity || this.cloned.size > 0;
+  }
+
+  #mark(ranges: RangeSet, from: number): void {
+    if (from <= this.maxAppended) ranges.add(from, this.maxAppended);
   }
 }
 
@@ -115,10 +166,15 @@ export class Oracle {
     return truth;
   }
 
+  /** All epochs that are known. */
+  get truths(): Iterable<EpochTruth> {
+    return this.#truths.values();
+  }
+
   /** A node starts: a number that was synced must not be given again. */
   starts(truth: EpochTruth, firstSeq: number): void {
-    const { key, synced, evidence } = truth;
-    if (firstSeq <= synced && !evidence.mayLose) {
+    const { key, synced } = truth;
+    if (firstSeq <= synced && !truth.mayLose(firstSeq)) {
       this.violate(`${key}: number ${firstSeq} is given again, ${synced} was synced`);
     }
     if (firstSeq > synced + 1) truth.skipped.add(synced + 1, firstSeq - 1);
@@ -126,13 +182,15 @@ export class Oracle {
 
   appended(truth: EpochTruth, seq: number, payload: Uint8Array): void {
     const known = truth.appended.get(seq);
+    truth.maxAppended = Math.max(truth.maxAppended, seq);
     if (known === undefined) truth.appended.set(seq, [payload]);
     else known.push(payload);
   }
 
   /** A node takes an ack: the host must have had all up to there on disk. */
   acks(truth: EpochTruth, highAcked: number, durable: number): void {
-    if (highAcked > durable && !truth.evidence.hostLost) {
+    const isOld = highAcked <= truth.hostLostThrough;
+    if (highAcked > durable && !isOld && !truth.isShared) {
       this.violate(`${truth.key}: acked ${highAcked}, durable are ${durable}`);
     }
     truth.everAcked = Math.max(truth.everAcked, highAcked);
@@ -143,12 +201,12 @@ export class Oracle {
     const seq = Number(/"seq":(\d+)/.exec(line)?.[1]);
     const sample = sampleOf(line);
     const before = truth.sent.get(seq);
-    if (before !== undefined && before !== sample && !truth.evidence.mayForget) {
+    if (before !== undefined && before !== sample && !truth.mayForget(seq)) {
       this.violate(`${truth.key}: seq ${seq} was sent as ${before} and as ${sample}`);
     }
     truth.sent.set(seq, sample);
     const { synced, everAcked } = truth;
-    if (seq > Math.max(synced, everAcked) + 256 && !truth.evidence.mayLose) {
+    if (seq > Math.max(synced, everAcked) + 256 && !truth.mayLose(seq)) {
       this.violate(`${truth.key}: seq ${seq} was sent, only ${synced} was synced`);
     }
   }
@@ -167,7 +225,7 @@ export class Oracle {
     for (const [key, epoch] of stored) {
       const truth = this.#truths.get(key);
       if (truth === undefined) return this.violate(`${key}: no such epoch was ever made`);
-      const wrong = wrongWith(key, epoch, truth.evidence.cloned || truth.renumbered);
+      const wrong = wrongWith(key, epoch, truth.isShared || truth.renumbered);
       if (wrong !== undefined) return this.violate(wrong);
       this.#checkReasons(truth, epoch.gaps);
       this.#checkContents(truth, epoch, everywhere.get(key.split(" ")[0]!)!);
@@ -196,15 +254,15 @@ export class Oracle {
     const { evidence, key } = truth;
     for (const gap of gaps) {
       const { from_seq, to_seq, reason } = gap;
-      const isTrue = evidence.damaged || evidence.cloned || this.#hasCause(truth, gap);
-      if (!isTrue) {
+      if (!this.#hasCause(truth, gap)) {
         this.violate(`${key}: seq ${from_seq} to ${to_seq} is "${reason}" without a cause`);
       }
-      if (evidence.mayLose || reason === "evicted" || reason === "unwritten") continue;
+      if (reason === "evicted" || reason === "unwritten") continue;
       // What was evicted or never written before a power cut has left no trace of why it is missing.
       if (reason === "corrupt" && evidence.diskFailed) continue;
-      for (let seq = from_seq; seq <= Math.min(to_seq, truth.synced); seq++) {
-        if (!truth.skipped.has(seq)) {
+      const least = reason === "compacted" ? truth.hostLostThrough + 1 : from_seq;
+      for (let seq = Math.max(from_seq, least); seq <= Math.min(to_seq, truth.synced); seq++) {
+        if (!truth.skipped.has(seq) && !truth.mayLose(seq)) {
           return this.violate(`${key}: seq ${seq} was synced and is declared lost (${reason})`);
         }
       }
@@ -213,13 +271,14 @@ export class Oracle {
 
   #hasCause(truth: EpochTruth, { from_seq, to_seq, reason }: GapRow): boolean {
     const { evidence } = truth;
+    if (truth.mayLose(from_seq) || truth.mayLose(to_seq)) return true;
     switch (reason) {
       case "evicted":
         return to_seq <= truth.removedThrough;
       case "compacted":
-        return evidence.hostLost && to_seq <= truth.everAcked;
+        return to_seq <= truth.hostLostThrough;
       case "unsynced":
-        return evidence.powerCut || evidence.hostLost;
+        return evidence.powerCut || truth.renumbered;
       case "unwritten":
         return evidence.diskFailed;
       default:
@@ -238,13 +297,12 @@ export class Oracle {
     for (const [seq, payloads] of truth.appended) {
       if (seq > stored.highAcked) continue;
       const row = stored.payloads.get(seq);
+      if (row !== undefined) truth.storedAnyway.add(seq);
       const texts = payloads.map((payload) => decoder.decode(payload));
       if (row !== undefined && !texts.some((text) => row.endsWith(text.slice(1)))) {
-        if (!truth.evidence.mayLose) {
-          this.violate(`${truth.key}: seq ${seq} was changed on its way`);
-        }
+        this.violate(`${truth.key}: seq ${seq} was changed on its way`);
       }
-      if (declared.has(seq) || truth.evidence.mayForget) continue;
+      if (declared.has(seq) || truth.mayForget(seq)) continue;
       const lost = texts.find((text) => !everywhere.has(sampleOf(text)));
       if (lost !== undefined) {
         this.violate(`${truth.key}: ${sampleOf(lost)} of seq ${seq} is lost in silence`);
@@ -254,11 +312,11 @@ export class Oracle {
 
   /** Within a boot, times ascend with the seqs. */
   #checkOrder(truth: EpochTruth, samples: ReadonlyMap<number, string>): void {
-    if (truth.evidence.mayForget) return;
     const last = new Map<string, number>();
     for (const seq of [...samples.keys()].sort((a, b) => a - b)) {
+      if (truth.mayForget(seq)) continue;
       const [boot, mono] = samples.get(seq)!.split(" ") as [string, string];
-      if (Number(mono) <= (last.get(boot) ?? -1)) {
+      if (Number(mono) <= (last.get(boot) ?? -1) && !truth.renumbered) {
         return this.violate(`${truth.key}: seq ${seq} is older than the one before it`);
       }
       last.set(boot, Number(mono));

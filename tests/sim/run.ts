@@ -15,6 +15,8 @@ export interface Outcome {
   readonly fired: Readonly<Partial<Record<Fault, number>>>;
   readonly stored: number;
   readonly gaps: number;
+  /** Appended records that were held to every promise, and all. */
+  readonly held: { readonly records: number; readonly of: number };
 }
 
 /** Longest that it may take until all is drained and quiet after the last fault. */
@@ -70,6 +72,7 @@ export async function runSeed(
     fired,
     stored,
     gaps,
+    held: world.held(),
   };
 }
 

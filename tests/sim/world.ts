@@ -46,6 +46,8 @@ export class Device {
   /** Highest version of a configuration that it said to be in force. */
   cfgReported = 0;
   gaps: readonly LostRange[] = [];
+  /** Of the epoch that it is or was in last. */
+  truth: EpochTruth | undefined;
 
   constructor(id: string, label: string, rate: number) {
     this.id = id;
@@ -161,7 +163,10 @@ export class World {
   /** Ends a node's process at once; with `power` the device, too: `seed` decides what survives. */
   crashNode(device: Device, power: boolean, seed = 0): void {
     if (device.clock === undefined) return;
-    if (device.node !== undefined) this.#checkNode(device, device.node);
+    if (device.node !== undefined) {
+      this.#checkNode(device, device.node);
+      if (!device.node.wal.writable || device.walDisk.isFailing) device.truth?.forgetsNow();
+    }
     this.note(`${device.label} ${power ? "loses power" : "is killed"}`);
     device.clock.stop();
     this.network.machineGone(device.clock);
@@ -180,6 +185,23 @@ export class World {
     }
     Object.assign(device.walDisk.faults, faults);
     Object.assign(device.configDisk.faults, configFaults);
+  }
+
+  /** Appended records that were held to every promise, and all. */
+  held(): { records: number; of: number } {
+    const sum = { records: 0, of: 0 };
+    for (const { held } of this.oracle.truths) {
+      sum.records += held.records;
+      sum.of += held.of;
+    }
+    return sum;
+  }
+
+  /** A host came back without what it had acked. */
+  hostLoses(): void {
+    for (const truth of this.oracle.truths) {
+      truth.hostLosesNow(this.durable.epochs.get(truth.key)?.high_acked ?? 0);
+    }
   }
 
   /** Runs to `untilMs`, looking at everything now and then; throws the first violation. */
@@ -246,12 +268,13 @@ export class World {
     const { wal } = node;
     const truth = this.truthOf(device);
     truth.synced = Math.max(truth.synced, wal.syncedSeq);
+    const hasTwin = this.extras.some(({ id, clock }) => id === device.id && clock !== undefined);
+    if (!hasTwin && node.link.state === "connected") truth.cloneEndsNow();
     this.#samples.set(`${device.label}-run-${device.run}`, node.sampled.samples);
     if (wal.stats.renumbered_records > 0) {
       truth.renumbered = true;
-      if (!device.evidence.mayForget) {
-        this.oracle.violate(`${truth.key}: records got new numbers without a cause`);
-      }
+      const hasCause = truth.isShared || truth.damaged.size + truth.forgotten.size > 0;
+      if (!hasCause) this.oracle.violate(`${truth.key}: records got new numbers without a cause`);
     }
     const health = node.health();
     if (health !== undefined) this.oracle.violate(`${truth.key}: sampling stalls: ${health}`);
@@ -289,7 +312,8 @@ export class World {
   #watch(device: Device, node: Node): void {
     const { wal } = node;
     const truth = this.truthOf(device);
-    if (device.evidence !== truth.evidence) truth.evidence.cloned = true;
+    if (device.evidence !== truth.evidence) truth.clonedNow();
+    device.truth = truth;
     this.oracle.starts(truth, wal.runFirstSeq);
     const append = wal.append.bind(wal), ack = wal.ack.bind(wal);
     wal.append = (payload) => {

@@ -34,6 +34,7 @@ import type {
 } from "../store.ts";
 import { isByTime, knownNodes } from "../store.ts";
 import { parseRow, type StoredLine } from "./lines.ts";
+import { isInHistory, keepNewest, matches, orderOf, shrink } from "./matching.ts";
 
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 /** A file ends at this part of the limit, so that little is deleted at once. */
@@ -458,53 +459,4 @@ function fitsLine({ at_wall_ms, detail }: EventRow): boolean {
   } catch {
     return false;
   }
-}
-
-type Order = (a: StoredRow, b: StoredRow) => number;
-
-function orderOf(query: RecordQuery): Order {
-  const sign = query.newest_first ? -1 : 1;
-  if (!isByTime(query)) return (a, b) => sign * (a.seq - b.seq);
-  return (a, b) =>
-    sign * ((bucketOf(a.ts_wall_ms) ?? 0) - (bucketOf(b.ts_wall_ms) ?? 0) ||
-      (a.epoch < b.epoch ? -1 : a.epoch > b.epoch ? 1 : a.seq - b.seq));
-}
-
-function matches(row: StoredRow, query: RecordQuery, order: Order): boolean {
-  const { epoch, cursor } = query;
-  return (epoch === undefined || row.epoch === epoch) &&
-    row.seq > (query.after_seq ?? 0) && row.seq < (query.before_seq ?? Infinity) &&
-    row.ts_wall_ms >= (query.from_wall_ms ?? -Infinity) &&
-    row.ts_wall_ms < (query.to_wall_ms ?? Infinity) &&
-    (!query.anomalies_only || row.is_anomaly) &&
-    (cursor === undefined ||
-      order(row, {
-          ...row,
-          ts_wall_ms: cursor.span_wall_ms,
-          epoch: cursor.epoch,
-          seq: cursor.seq,
-        }) >
-        0);
-}
-
-/** Sorts, and keeps what the query asks for. */
-function shrink(found: StoredRow[], limit: number, order: Order): void {
-  found.sort(order);
-  found.length = Math.min(found.length, limit);
-}
-
-function isInHistory(
-  query: HistoryQuery,
-  { id, node_id }: { id: number; node_id: string },
-  wallMs: number,
-): boolean {
-  return (query.node_id ?? node_id) === node_id &&
-    id > (query.after_id ?? -Infinity) && id < (query.before_id ?? Infinity) &&
-    wallMs >= (query.from_wall_ms ?? -Infinity) && wallMs < (query.to_wall_ms ?? Infinity);
-}
-
-/** Appends, and forgets the oldest now and then. */
-function keepNewest<T>(found: T[], item: T, limit: number): void {
-  found.push(item);
-  if (found.length > 2 * limit) found.splice(0, limit);
 }
