@@ -3,16 +3,18 @@
  * 10 Hz, then asks a real host process for charts over HTTP as its page does. 30 days are 26 million records and
  * about 9 GB; a directory that is filled already is used as it is.
  */
-import { parseArgs } from "node:util";
+import { demandFlags } from "../lib/config/flags.ts";
 import { Process } from "../lib/demo/processes.ts";
 import { OPEN } from "../tests/store/open.ts";
 
-const { values } = parseArgs({
-  options: {
-    days: { type: "string", default: "30" },
-    data: { type: "string", default: "" },
-  },
-});
+const values = {
+  days: "30",
+  data: "",
+  ...demandFlags(Deno.args, {
+    text: ["days", "data"],
+    flag: [],
+  }).values,
+} as { days: string; data: string };
 const NODE = "pump-7";
 const EPOCH = "9f2c4e11a0b3d5c7";
 const HZ = 10;

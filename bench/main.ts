@@ -2,7 +2,7 @@
  * `deno task bench [--records N] [--connections N] [--json]`: the hot paths, and a real host process with SQLite
  * under simulated nodes over loopback. Machines are noisy: compare ratios within one run.
  */
-import { parseArgs } from "node:util";
+import { demandFlags } from "../lib/config/flags.ts";
 import { detectorMaker } from "../lib/anomaly/registry.ts";
 import { Process } from "../lib/demo/processes.ts";
 import { denoClock, denoRandom } from "../lib/platform/deno_clock.ts";
@@ -14,13 +14,14 @@ import { encodeLines } from "../lib/protocol/wire.ts";
 import { Wal } from "../lib/wal/wal.ts";
 import { Replayer } from "./replayer.ts";
 
-const { values } = parseArgs({
-  options: {
-    records: { type: "string", default: "1000000" },
-    connections: { type: "string", default: "100" },
-    json: { type: "boolean", default: false },
-  },
-});
+const values = {
+  records: "1000000",
+  connections: "100",
+  ...demandFlags(Deno.args, {
+    text: ["records", "connections"],
+    flag: ["json"],
+  }).values,
+} as { records: string; connections: string; json?: boolean };
 const results: Record<string, number> = {};
 
 function note(name: string, value: number, digits = 0): void {

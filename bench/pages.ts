@@ -2,12 +2,18 @@
  * `deno task bench:pages [--nodes N]`: the host's page in Chromium with N nodes that are connected to a real host
  * and send a record a second each: how long it takes to load, and whether it scrolls.
  */
-import { parseArgs } from "node:util";
+import { demandFlags } from "../lib/config/flags.ts";
 import { closeBrowser } from "../tests/browser/browser.ts";
 import { Fleet } from "../tests/browser/fleet.ts";
 import { Site } from "../tests/browser/site.ts";
 
-const { values } = parseArgs({ options: { nodes: { type: "string", default: "1000" } } });
+const values = {
+  nodes: "1000",
+  ...demandFlags(Deno.args, {
+    text: ["nodes"],
+    flag: [],
+  }).values,
+} as { nodes: string };
 const count = Number(values.nodes);
 /** Scrolls through the whole list and gives the milliseconds of each frame. */
 const SCROLL = `new Promise((resolve) => {

@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assertEquals } from "@std/assert";
 import { apiPage, configPage, docsUrl, FLEET_SCRIPT, fleetScript } from "../lib/build/docs.ts";
 
 /** The formatter may lay tables out anew; words and order count. */
@@ -8,17 +8,17 @@ function words(text: string): string {
 
 Deno.test("docs/config.md is what the settings tables say (deno task docs writes it)", async () => {
   const page = await Deno.readTextFile(docsUrl("config.md"));
-  assert.equal(words(page), words(configPage()));
+  assertEquals(words(page), words(configPage()));
 });
 
 Deno.test("docs/http-api.md lists the routes as they are (deno task docs writes it)", async () => {
   const page = await Deno.readTextFile(docsUrl("http-api.md"));
-  assert.equal(words(page), words(apiPage(page)));
+  assertEquals(words(page), words(apiPage(page)));
 });
 
 Deno.test("the page's fleet.js is what lib/fleet/ says (deno task docs writes it)", async () => {
   const { STATES, CONCERNS } = await import(FLEET_SCRIPT.href);
   const made = await import(`data:text/javascript,${encodeURIComponent(fleetScript())}`);
-  assert.deepEqual(STATES, made.STATES);
-  assert.deepEqual(CONCERNS, made.CONCERNS);
+  assertEquals(STATES, made.STATES);
+  assertEquals(CONCERNS, made.CONCERNS);
 });

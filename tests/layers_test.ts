@@ -1,5 +1,5 @@
 /** Holds the shape of the code: imports point one way, and only the edges touch the real world. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 
 import { HOST_V8_FLAGS, NODE_V8_FLAGS } from "../lib/v8_flags.ts";
 
@@ -36,7 +36,10 @@ const ALLOWED: Record<string, { from: string[]; why: string }> = {
     from: ["platform", "protocol", "wal", "anomaly", "config", "fleet"],
     why: "part of the executables",
   },
-  demo: { from: ["platform", "wal", "store"], why: "drives the executables from outside" },
+  demo: {
+    from: ["config", "platform", "wal", "store"],
+    why: "drives the executables from outside",
+  },
   build: { from: ["config", "fleet", "node", "web"], why: "makes pages and executables" },
 };
 
@@ -65,24 +68,24 @@ Deno.test("imports point one way", () => {
   for (const { path, folder, text } of files) {
     if (folder === "") continue;
     const rule = ALLOWED[folder];
-    assert.ok(rule, `lib/${folder} is not in the table`);
+    assert(rule, `lib/${folder} is not in the table`);
     for (const [, up, target] of text.matchAll(/from "((?:\.\.\/)+)(\w+)\/[^"]+"/g)) {
       const depth = path.split("/").length - 2;
       if (up!.length / 3 !== depth || target === folder) continue;
-      assert.ok(rule.from.includes(target!), `${path} imports lib/${target}: ${rule.why}`);
+      assert(rule.from.includes(target!), `${path} imports lib/${target}: ${rule.why}`);
     }
   }
 });
 
 Deno.test("deno task host runs with the flags that the executables have", () => {
   const { tasks } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
-  assert.ok(tasks.host.includes(`--v8-flags=${HOST_V8_FLAGS}`));
-  assert.ok(tasks.node.includes(`--v8-flags=${NODE_V8_FLAGS}`));
+  assert(tasks.host.includes(`--v8-flags=${HOST_V8_FLAGS}`));
+  assert(tasks.node.includes(`--v8-flags=${NODE_V8_FLAGS}`));
 });
 
 Deno.test("every folder in the table exists", () => {
   for (const folder of Object.keys(ALLOWED)) {
-    assert.ok(files.some((file) => file.folder === folder), `lib/${folder} is gone`);
+    assert(files.some((file) => file.folder === folder), `lib/${folder} is gone`);
   }
 });
 
@@ -92,15 +95,15 @@ Deno.test("only the edges touch real time, chance, disk and network", () => {
     if (EDGES.has(folder) || path.startsWith("lib/web/pages/assets/")) continue;
     const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
     const found = FORBIDDEN.exec(code);
-    assert.equal(found, null, `${path}: ${found?.[0]}`);
+    assertEquals(found, null, `${path}: ${found?.[0]}`);
   }
 });
 
 Deno.test("no file is longer than a head can hold, and none has leftovers", () => {
   for (const { path, text } of files) {
     const lines = text.trimEnd().split("\n").length;
-    assert.ok(lines <= 500, `${path} has ${lines} lines`);
+    assert(lines <= 500, `${path} has ${lines} lines`);
     const leftover = /\b(?:TODO|FIXME|XXX|debugger)\b/.exec(text);
-    assert.equal(leftover, null, `${path}: ${leftover?.[0]}`);
+    assertEquals(leftover, null, `${path}: ${leftover?.[0]}`);
   }
 });

@@ -3,7 +3,7 @@
  * them. Where the base runtime can't be downloaded, DENORT_BIN names one for the target.
  */
 import { HOST_V8_FLAGS, NODE_V8_FLAGS } from "../v8_flags.ts";
-import { parseArgs } from "node:util";
+import { demandFlags } from "../config/flags.ts";
 
 const TARGETS: Record<string, string> = {
   "linux-x64": "x86_64-unknown-linux-gnu",
@@ -26,7 +26,12 @@ const INCLUDES: Record<string, string[]> = {
   node: ["--include", "lib/web/pages/assets"],
 };
 
-const { values } = parseArgs({ options: { only: { type: "string" } } });
+const values = {
+  ...demandFlags(Deno.args, {
+    text: ["only"],
+    flag: [],
+  }).values,
+} as { only?: string };
 const targets = values.only === undefined ? Object.keys(TARGETS) : [values.only];
 await Deno.mkdir("dist", { recursive: true });
 for (const target of targets) {

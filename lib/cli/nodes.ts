@@ -13,10 +13,8 @@ HOLDFAST_HTTP_TOKEN is sent as bearer token where it is set. NO_COLOR is respect
 
 /** Runs the subcommand. Rejects with an `ApiError` where no host answers. */
 export async function nodesCommand(args: readonly string[]): Promise<void> {
-  const { values } = readViewArgs("nodes", USAGE, args, {
-    json: { type: "boolean" },
-  });
-  const api = new HostApi(values.url as string);
+  const { values } = readViewArgs("nodes", USAGE, args, ["json"]);
+  const api = new HostApi(values.url);
   const found = await api.json("/api/nodes");
   if (values.json === true) {
     writeOut(safeJson(found, 2) + "\n");

@@ -39,11 +39,11 @@ const EVENTS_MAX = 1_000;
 
 /** Runs the subcommand; resolves never. Rejects with an `ApiError` where no host answers at the start. */
 export async function tailCommand(args: readonly string[]): Promise<void> {
-  const { values, positionals } = readViewArgs("tail", USAGE, args, {
-    anomalies: { type: "boolean" },
-    json: { type: "boolean" },
-  }, "any");
-  const tail = new Tail(new HostApi(values.url as string), {
+  const { values, positionals } = readViewArgs("tail", USAGE, args, [
+    "anomalies",
+    "json",
+  ], "any");
+  const tail = new Tail(new HostApi(values.url), {
     nodes: [...new Set(positionals)],
     anomaliesOnly: values.anomalies === true,
     json: values.json === true,

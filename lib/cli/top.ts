@@ -20,8 +20,8 @@ const FRAME_MS = 50;
 
 /** Runs the subcommand. Rejects with an `ApiError` where no host answers. */
 export async function topCommand(args: readonly string[]): Promise<void> {
-  const { values } = readViewArgs("top", USAGE, args, {});
-  const api = new HostApi(values.url as string);
+  const { values } = readViewArgs("top", USAGE, args, []);
+  const api = new HostApi(values.url);
   const view = new TopView(api.url);
   if (isScreen()) await new Screen(view).run(api);
   else await snapshot(api, view);

@@ -1,5 +1,5 @@
 /** What the terminal views of a host share: their command lines, their output, how they end. Part of the executables. */
-import { parseArgs, type ParseArgsConfig } from "node:util";
+import { demandFlags } from "../config/flags.ts";
 import { oneLine } from "../errors.ts";
 import { ApiError, DEFAULT_URL } from "./live_client.ts";
 import { fail } from "./output.ts";
@@ -8,34 +8,27 @@ import { ansi, clean, type Paint, plain } from "./terminal_text.ts";
 
 /** Flags of a view, and what else was given. */
 export interface ViewArgs {
-  readonly values: Readonly<Record<string, unknown>>;
+  readonly values: Readonly<Record<string, unknown>> & { readonly url: string };
   readonly positionals: readonly string[];
 }
 
 /**
- * Reads a view's command line: `--url`, `--help` (answered here, and ends the process), and `options`. Throws
+ * Reads a view's command line: `--url`, `--help` (answered here, and ends the process), and the flags `options`. Throws
  * a `SyntaxError` of one line.
  */
 export function readViewArgs(
   name: string,
   usage: string,
   args: readonly string[],
-  options: NonNullable<ParseArgsConfig["options"]>,
+  options: readonly string[],
   positionals: "none" | "any" = "none",
 ): ViewArgs {
   let read: ViewArgs;
   try {
-    read = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        ...options,
-        url: { type: "string", default: DEFAULT_URL },
-        help: { type: "boolean", short: "h" },
-      },
-    });
+    const flags = demandFlags(args, { text: ["url"], flag: ["help", ...options] });
+    read = { ...flags, values: { url: DEFAULT_URL, ...flags.values } };
   } catch (error) {
-    throw new SyntaxError(`${oneLine(error).split(". ")[0]} (see host ${name} --help)`);
+    throw new SyntaxError(`${oneLine(error)} (see host ${name} --help)`);
   }
   if (read.values.help !== true && positionals === "none" && read.positionals.length > 0) {
     throw new SyntaxError(`unexpected "${read.positionals[0]}" (see host ${name} --help)`);

@@ -148,7 +148,7 @@ export const HOST_SETTINGS = {
   unprocessed_bytes_max: {
     kind: "integer",
     group: "Limits",
-    default: 262_144,
+    default: 524_288,
     min: 65_536,
     max: 1_073_741_824,
     unit: "bytes",

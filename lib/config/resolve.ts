@@ -2,9 +2,9 @@
  * Where a setting's value comes from: flags win over the environment, that over the file, that over the
  * default. All that is wrong is reported at once. Pure: the caller reads the file and the environment.
  */
-import { parseArgs } from "node:util";
 import { parse as parseToml } from "smol-toml";
 import { oneLine } from "../errors.ts";
+import { readFlags } from "./flags.ts";
 import {
   checkValue,
   type SettingProblem,
@@ -47,57 +47,47 @@ export function flagName(name: string, table: SettingTable): string {
 
 /** Reads a command line by a table. Never throws: what is unknown or incomplete is a problem. */
 export function parseCommandLine(table: SettingTable, args: readonly string[]): CommandLine {
-  const options: Record<string, { type: "string" | "boolean"; multiple?: boolean }> = {
-    config: { type: "string" },
-    help: { type: "boolean" },
-    version: { type: "boolean" },
-  };
   const settingOf = new Map<string, string>();
   for (const name of Object.keys(table)) {
-    for (const flag of flagsOf(name, table)) {
-      settingOf.set(flag, name);
-      options[flag] = table[name]!.kind === "flag"
-        ? { type: "boolean" }
-        : { type: "string", multiple: true };
-    }
+    for (const flag of flagsOf(name, table)) settingOf.set(flag, name);
   }
-  const { values, positionals, tokens } = parseArgs({
-    args: args.map((arg) => arg === "-h" ? "--help" : arg),
-    options,
-    strict: false,
-    allowNegative: true,
-    allowPositionals: true,
-    tokens: true,
+  const ofKind = (holds: (kind: string) => boolean) =>
+    [...settingOf].filter(([, name]) => holds(table[name]!.kind)).map(([flag]) => flag);
+  const { values, positionals, unknown, empty } = readFlags(args, {
+    text: ["config", ...ofKind((kind) => kind !== "flag" && kind !== "list")],
+    list: ofKind((kind) => kind === "list"),
+    flag: ["help", "version", ...ofKind((kind) => kind === "flag")],
   });
-  const problems: SettingProblem[] = [];
-  const problem = (flag: string, expected: string, received: string) =>
-    problems.push({ setting: flag, expected, received, source: "command line" });
+  const problem = (setting: string, expected: string, received: string): SettingProblem => ({
+    setting,
+    expected,
+    received,
+    source: "command line",
+  });
+  const problems = [
+    ...unknown.map((flag) => problem(flag, "a flag that exists (see --help)", `"${flag}"`)),
+    ...empty.map((flag) =>
+      problem(`--${flag}`, flag === "config" ? "a file behind it" : "a value behind it", "none")
+    ),
+  ];
   const flags: CommandLine["flags"] = {};
-  for (const token of tokens) {
-    if (token.kind !== "option") continue;
-    const name = settingOf.get(token.name.replace(/^no-/, "")) ?? settingOf.get(token.name);
-    if (token.name in { config: 1, help: 1, version: 1 }) continue;
-    if (name === undefined) {
-      problem(token.rawName, "a flag that exists (see --help)", `"${token.rawName}"`);
-      continue;
-    }
-    const setting = table[name]!;
-    if (setting.kind === "flag") {
-      if (token.value === undefined) flags[name] = !token.rawName.startsWith("--no-");
-      else flags[name] = token.value;
-    } else if (token.value === undefined) {
-      problem(token.rawName, "a value behind it", "none");
-    } else if (setting.kind === "list") {
+  for (const [flag, value] of Object.entries(values)) {
+    const name = settingOf.get(flag);
+    if (name === undefined) continue;
+    if (!Array.isArray(value)) flags[name] = value;
+    else {
       const before = flags[name];
-      flags[name] = [...(Array.isArray(before) ? before : []), ...token.value.split(";")]
-        .map((part) => part.trim()).filter((part) => part !== "");
-    } else flags[name] = token.value;
+      flags[name] = [
+        ...(Array.isArray(before) ? before : []),
+        ...value.flatMap((text) => text.split(";")).map((part) => part.trim())
+          .filter((part) => part !== ""),
+      ];
+    }
   }
-  const config = values.config;
-  if (config === true) problem("--config", "a file behind it", "none");
+  const { config } = values;
   return {
     flags,
-    positionals,
+    positionals: [...positionals],
     config: typeof config === "string" ? config : undefined,
     help: values.help === true,
     version: values.version === true,

@@ -1,5 +1,5 @@
 /** `deno task demo`: a host, three nodes, and everything that can go wrong; then the proof. */
-import { parseArgs } from "node:util";
+import { demandFlags } from "../config/flags.ts";
 import { freePort, Process } from "./processes.ts";
 import { type Proof, prove } from "./proof.ts";
 
@@ -7,14 +7,12 @@ const STORY_SECONDS_MIN = 20;
 /** Part of the time that is kept for draining and the proof. */
 const END_SECONDS = 8;
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string" },
-    json: { type: "boolean", default: false },
-    data: { type: "string" },
-    help: { type: "boolean", default: false },
-  },
-});
+const values = {
+  ...demandFlags(Deno.args, {
+    text: ["seconds", "data"],
+    flag: ["json", "help"],
+  }).values,
+} as { seconds?: string; data?: string; json?: boolean; help?: boolean };
 if (values.help) {
   console.log(
     "deno task demo [--seconds N] [--json] [--data DIR]\n\n" +

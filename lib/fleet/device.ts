@@ -44,7 +44,13 @@ const ON_THE_WAY_MS = 10_000;
 /** What somebody should look at, the gravest first. */
 export function deviceConcerns(state: DeviceState): Concern[] {
   const found: Concern[] = [];
-  const add = (kind: string, severity: "bad" | "warn", text: string, weight = 1, since?: number) =>
+  const add = (
+    kind: string,
+    severity: "bad" | "warn",
+    text: string,
+    weight: number,
+    since?: number,
+  ) =>
     found.push({
       kind,
       severity,
@@ -53,7 +59,7 @@ export function deviceConcerns(state: DeviceState): Concern[] {
       ...(since === undefined ? {} : { since_wall_ms: since }),
     });
   if (!state.writable) {
-    add("disk", "bad", `records are in memory only: ${state.disk_error ?? "the disk fails"}`);
+    add("disk", "bad", `records are in memory only: ${state.disk_error ?? "the disk fails"}`, 1);
   }
   for (const { from_seq, to_seq, reason } of state.gaps) {
     const records = to_seq - from_seq + 1;
@@ -69,7 +75,7 @@ export function deviceConcerns(state: DeviceState): Concern[] {
     add("link", "warn", `no host is connected${why}`, 1, state.link_since_wall_ms);
   }
   if (state.config_error !== undefined) {
-    add("refused", CONCERNS.refused.severity, `configuration refused: ${state.config_error}`);
+    add("refused", CONCERNS.refused.severity, `configuration refused: ${state.config_error}`, 1);
   }
   if (state.degraded) {
     const text = `degraded: a record stands for ${plural(state.samples_per_record, "sample")}`;

@@ -18,6 +18,9 @@ const IDLE_MS = 60_000;
 /** Connections at once; further ones are closed. */
 const CONNECTIONS_MAX = 512;
 
+/** Asked of itself now and then, see `probed_server.ts`. */
+const PROBE = "HEAD /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n";
+
 /** Serves until closed. Rejects with one line where it can't listen. */
 export async function serve(
   address: string,
@@ -45,7 +48,7 @@ export async function serve(
   };
   let server: ProbedServer;
   try {
-    server = await ProbedServer.listen(address, make as () => net.Server);
+    server = await ProbedServer.listen(address, make as () => net.Server, PROBE);
   } catch (error) {
     const busy = (error as { code?: string }).code === "EADDRINUSE";
     const reason = busy ? "the port is in use by another process" : oneLine(error);

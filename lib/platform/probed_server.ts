@@ -13,6 +13,8 @@ const PROBE_MS = 3_000;
 const ANSWER_MS = 2_000;
 /** Attempts to listen again on a port that was just given up. */
 const RELISTEN_MS = 500;
+/** Connections that are remembered, so that ours is recognized. */
+const ACCEPTED_MAX = 256;
 const log = getLogger(["holdfast", "listener"]);
 
 /** Makes a server that is not listening yet; `isProbe` says whether a socket is one of our own questions. */
@@ -28,11 +30,20 @@ export class ProbedServer {
   #server: net.Server;
   /** Local ports of our own connections, and what to do when they are accepted. */
   #probes = new Map<number, () => void>();
+  /** Remote ports of the newest connections, oldest first. */
+  #accepted = new Set<number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
+  #question: string | undefined;
 
-  private constructor(make: MakeServer, server: net.Server, host: string) {
+  private constructor(
+    make: MakeServer,
+    server: net.Server,
+    host: string,
+    question: string | undefined,
+  ) {
     this.#make = make;
+    this.#question = question;
     this.#server = server;
     this.#host = host;
     const bound = server.address() as net.AddressInfo;
@@ -42,13 +53,20 @@ export class ProbedServer {
     this.#probeLater();
   }
 
-  /** Listens on `address` (`host:port`). Rejects with the system's error. */
-  static async listen(address: string, make: MakeServer): Promise<ProbedServer> {
+  /**
+   * Listens on `address` (`host:port`). With a `question` the server must answer it, else accepting is enough.
+   * Rejects with the system's error.
+   */
+  static async listen(
+    address: string,
+    make: MakeServer,
+    question?: string,
+  ): Promise<ProbedServer> {
     const { host, port } = parseAddress(address);
     let isProbe = (_socket: net.Socket) => false;
     const server = make((socket) => isProbe(socket));
     await listening(server, host, port);
-    const probed = new ProbedServer(make, server, host);
+    const probed = new ProbedServer(make, server, host, question);
     isProbe = (socket) => probed.#isProbe(socket);
     return probed;
   }
@@ -72,10 +90,18 @@ export class ProbedServer {
   #watch(server: net.Server): void {
     server.on("error", () => {});
     server.on("connection", (socket: net.Socket) => {
-      const accepted = this.#probes.get(socket.remotePort ?? 0);
-      if (accepted === undefined) return;
-      accepted();
-      socket.destroy();
+      const port = socket.remotePort ?? 0;
+      const accepted = this.#probes.get(port);
+      if (accepted !== undefined) {
+        accepted();
+        socket.destroy();
+        return;
+      }
+      // Either end may hear of a connection first.
+      this.#accepted.add(port);
+      if (this.#accepted.size > ACCEPTED_MAX) {
+        this.#accepted.delete(this.#accepted.values().next().value!);
+      }
     });
   }
 
@@ -101,11 +127,15 @@ export class ProbedServer {
         socket.destroy();
         resolve(answers);
       };
-      const timer = setTimeout(() => done(port === 0), ANSWER_MS);
+      // Also where no connection comes about: the queue of those that wait to be accepted is full.
+      const timer = setTimeout(() => done(false), ANSWER_MS);
       socket.on("error", () => done(true));
+      socket.on("data", () => done(true));
       socket.on("connect", () => {
         port = socket.localPort ?? 0;
-        this.#probes.set(port, () => done(true));
+        if (this.#question !== undefined) socket.write(this.#question);
+        else if (this.#accepted.delete(port)) done(true);
+        else this.#probes.set(port, () => done(true));
       });
     });
   }

@@ -163,18 +163,24 @@ function checksum(body: Uint8Array): number {
   return crc32(Buffer.from(body.buffer, body.byteOffset, body.length));
 }
 
+/** What zlib says with `info`. */
+interface Inflated {
+  readonly buffer: Uint8Array;
+  readonly engine: { readonly bytesWritten: number };
+}
+
 /** The lines inside the body of a frame. */
 function inflateLines(body: Uint8Array): Decoded {
   const bad = (message: string) => refused({ code: "bad_message", message });
   let plain: Uint8Array, consumed: number;
   try {
     const found = inflateRawSync(body, { maxOutputLength: FRAME_BYTES_MAX, info: true });
-    const { buffer, engine } = found as unknown as {
-      buffer: Uint8Array;
-      engine: { bytesWritten: number };
-    };
-    plain = buffer;
-    consumed = engine.bytesWritten;
+    // Deno 2.4 doesn't say how much it has read: what stands behind the stream is then not seen.
+    if (found instanceof Uint8Array) [plain, consumed] = [found, body.length];
+    else {
+      const { buffer, engine } = found as unknown as Inflated;
+      [plain, consumed] = [buffer, engine.bytesWritten];
+    }
   } catch (error) {
     const isTooLarge = (error as { code?: string }).code === "ERR_BUFFER_TOO_LARGE";
     const message = `frame does not inflate to at most ${FRAME_BYTES_MAX} bytes`;

@@ -44,10 +44,10 @@ export function guardReads(listener: string): MiddlewareHandler {
 }
 
 /** What every answer carries: nobody is to take it for something else than it says. */
-export const noSniffing: MiddlewareHandler = async (c, next) => {
+export async function noSniffing(c: Context, next: () => Promise<void>): Promise<void> {
   await next();
   c.res.headers.set("x-content-type-options", "nosniff");
-};
+}
 
 /** Lets requests that change something through only as the head of the file says. */
 export function guardChanges(token: string): MiddlewareHandler {

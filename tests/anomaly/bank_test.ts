@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { type EventSettings, MetricBank } from "../../lib/anomaly/bank.ts";
 import type { AnomalyEvent } from "../../lib/anomaly/events.ts";
 import { chooseDetectors } from "../../lib/node/choices.ts";
@@ -58,7 +58,7 @@ Deno.test("on white noise at 10 Hz default settings open at most one event a day
     const count = bench.told.filter(({ state, metrics }) =>
       state === "open" && metrics.includes(metric)
     ).length;
-    assert.ok(count <= days, `${metric}: ${count} events in ${days} days`);
+    assert(count <= days, `${metric}: ${count} events in ${days} days`);
   }
 });
 
@@ -70,9 +70,9 @@ Deno.test("a step of five standard deviations opens an event within two seconds,
     const stepMs = bench.nowMs;
     bench.run(20, () => ({ a: 5 + noise() }));
     const opened = bench.told.filter(({ state }) => state === "open").slice(before);
-    assert.equal(opened.length, 1);
-    assert.ok(opened[0]!.atMs - stepMs <= 2_000, `seed ${seed}: ${opened[0]!.atMs - stepMs} ms`);
-    assert.equal(opened[0]!.around.at(-1)?.[0], opened[0]!.atMs);
+    assertEquals(opened.length, 1);
+    assert(opened[0]!.atMs - stepMs <= 2_000, `seed ${seed}: ${opened[0]!.atMs - stepMs} ms`);
+    assertEquals(opened[0]!.around.at(-1)?.[0], opened[0]!.atMs);
   }
 });
 
@@ -80,32 +80,32 @@ Deno.test("an event keeps what was normal until the time to learn is over, then 
   const noise = gaussian(3);
   const bench = new Bench({ learn_anomalies_s: 600 }).run(300, () => ({ a: noise() }));
   bench.run(580, () => ({ a: 8 + noise() }));
-  assert.deepEqual(bench.ends(), ["open"]);
+  assertEquals(bench.ends(), ["open"]);
   const { mean } = bench.bank.last.get("a")!;
-  assert.ok(mean < 1, `after ten minutes 8 is not normal yet: mean ${mean}`);
+  assert(mean < 1, `after ten minutes 8 is not normal yet: mean ${mean}`);
   bench.run(120, () => ({ a: 8 + noise() }));
-  assert.deepEqual(bench.ends(), ["open", "close"]);
+  assertEquals(bench.ends(), ["open", "close"]);
   const [opened, closed] = [bench.told[0]!, bench.told.at(-1)!];
-  assert.equal(closed.id, opened.id);
-  assert.ok(closed.duration_ms >= 580_000 && closed.duration_ms < 660_000);
+  assertEquals(closed.id, opened.id);
+  assert(closed.duration_ms >= 580_000 && closed.duration_ms < 660_000);
   bench.run(1_800, () => ({ a: 8 + noise() }));
-  assert.equal(bench.opened(), 1, "the new level is normal now");
+  assertEquals(bench.opened(), 1, "the new level is normal now");
 });
 
 Deno.test("after an anomaly that ends in time what was normal before is normal again at once", () => {
   const noise = gaussian(4);
   const bench = new Bench().run(300, () => ({ a: noise() }));
   bench.run(300, () => ({ a: 8 + noise() })).run(60, () => ({ a: noise() }));
-  assert.deepEqual(bench.ends(), ["open", "close"]);
+  assertEquals(bench.ends(), ["open", "close"]);
   const { mean, std } = bench.bank.last.get("a")!;
-  assert.ok(Math.abs(mean) < 1 && std < 2, `mean ${mean}, std ${std}`);
+  assert(Math.abs(mean) < 1 && std < 2, `mean ${mean}, std ${std}`);
 });
 
 Deno.test("with learn_anomalies_s 0 a new level is learned as fast as the detector does", () => {
   const noise = gaussian(5);
   const bench = new Bench({ learn_anomalies_s: 0 }).run(300, () => ({ a: noise() }));
   bench.run(60, () => ({ a: 8 + noise() }));
-  assert.deepEqual(bench.ends(), ["open", "close"]);
+  assertEquals(bench.ends(), ["open", "close"]);
 });
 
 Deno.test("a gap in sampling after which the level is another opens no event", () => {
@@ -113,9 +113,9 @@ Deno.test("a gap in sampling after which the level is another opens no event", (
   const bench = new Bench().run(300, () => ({ a: noise() }));
   bench.nowMs += 600_000;
   bench.run(600, () => ({ a: 8 + noise() }));
-  assert.equal(bench.opened(), 0);
+  assertEquals(bench.opened(), 0);
   bench.run(10, () => ({ a: 20 + noise() }));
-  assert.equal(bench.opened(), 1, "what happens after it is seen again");
+  assertEquals(bench.opened(), 1, "what happens after it is seen again");
 });
 
 Deno.test("a metric that was missing for a while and one that is new open no event", () => {
@@ -123,7 +123,7 @@ Deno.test("a metric that was missing for a while and one that is new open no eve
   const bench = new Bench().run(300, () => ({ a: noise(), b: noise() }));
   bench.run(120, () => ({ a: noise() }));
   bench.run(300, () => ({ a: noise(), b: 9 + noise(), c: 5 + noise() }));
-  assert.equal(bench.opened(), 0);
+  assertEquals(bench.opened(), 0);
 });
 
 Deno.test("changed rates, sensors and detectors open no event, though all levels look different then", () => {
@@ -139,15 +139,15 @@ Deno.test("changed rates, sensors and detectors open no event, though all levels
   bench.bank.reconfigure(ZSCORE, slow);
   bench.periodMs = 5_000;
   bench.run(36_000, wave);
-  assert.equal(bench.opened(), 0, "rate");
+  assertEquals(bench.opened(), 0, "rate");
   bench.bank.settle();
   level = 200;
   bench.run(3_600, wave);
-  assert.equal(bench.opened(), 0, "sensors");
+  assertEquals(bench.opened(), 0, "sensors");
   bench.bank.reconfigure(chooseDetectors({ detector: "zscore:window=100", detectors: [] }), slow);
   level = 0;
   bench.run(3_600, wave);
-  assert.equal(bench.opened(), 0, "detector");
+  assertEquals(bench.opened(), 0, "detector");
 });
 
 Deno.test("metrics that move within seconds are one event, named in the order in which they moved", () => {
@@ -156,12 +156,12 @@ Deno.test("metrics that move within seconds are one event, named in the order in
   bench.run(1, () => ({ a: noise(), b: 12 + noise(), c: noise() }));
   bench.run(1, () => ({ a: noise(), b: 12 + noise(), c: 12 + noise() }));
   bench.run(10, () => ({ a: 12 + noise(), b: 12 + noise(), c: 12 + noise() }));
-  assert.deepEqual(bench.told.map(({ state }) => state), ["open", "update"]);
-  assert.deepEqual(bench.told[0]!.metrics, ["b"]);
-  assert.deepEqual(bench.told[1]!.metrics, ["b", "c", "a"]);
-  assert.equal(bench.told[1]!.severity, "high");
+  assertEquals(bench.told.map(({ state }) => state), ["open", "update"]);
+  assertEquals(bench.told[0]!.metrics, ["b"]);
+  assertEquals(bench.told[1]!.metrics, ["b", "c", "a"]);
+  assertEquals(bench.told[1]!.severity, "high");
   bench.run(20, () => ({ a: noise(), b: noise(), c: noise() }));
-  assert.deepEqual(bench.ends(), ["open", "close"]);
+  assertEquals(bench.ends(), ["open", "close"]);
 });
 
 Deno.test("events that happen each hour become normal: in the long run there are as many as accepted", () => {
@@ -172,8 +172,8 @@ Deno.test("events that happen each hour become normal: in the long run there are
   }
   const opened = bench.told.filter(({ state }) => state === "open");
   const late = opened.filter(({ atMs }) => atMs >= 2 * 86_400_000).length;
-  assert.ok(opened.length >= 3, "the first ones are told");
-  assert.ok(late <= 4, `${late} in two days`);
+  assert(opened.length >= 3, "the first ones are told");
+  assert(late <= 4, `${late} in two days`);
 });
 
 Deno.test("no more events open in an hour than events_per_hour_max", () => {
@@ -182,15 +182,15 @@ Deno.test("no more events open in an hour than events_per_hour_max", () => {
   for (let i = 0; i < 5; i++) {
     bench.run(0.5, () => ({ a: 100 * (i + 1) })).run(60, () => ({ a: noise() }));
   }
-  assert.equal(bench.opened(), 2);
-  assert.equal(bench.bank.events.held_back, 3);
+  assertEquals(bench.opened(), 2);
+  assertEquals(bench.bank.events.held_back, 3);
 });
 
 Deno.test("a bank goes on with what another one saved: no warm-up, the same thresholds, the open event", () => {
   const noise = gaussian(12);
   const sample = () => ({ a: 50 + noise() });
   const first = new Bench().run(900, sample).run(5, () => ({ a: 60 + noise() }));
-  assert.deepEqual(first.ends(), ["open"]);
+  assertEquals(first.ends(), ["open"]);
   const now = { monoMs: first.nowMs, wallMs: WALL_MS + first.nowMs };
   const saved = JSON.parse(JSON.stringify([...first.bank.saved()]));
   const events = JSON.parse(JSON.stringify(first.bank.savedEvents(now)));
@@ -198,10 +198,10 @@ Deno.test("a bank goes on with what another one saved: no warm-up, the same thre
   second.bank.restore(saved, events, 5_000, { monoMs: 0, wallMs: now.wallMs + 5_000 });
   second.run(0.1, sample);
   const { mean, alert_score } = second.bank.last.get("a")!;
-  assert.ok(Math.abs(mean - 50) < 1, `mean ${mean}`);
-  assert.equal(alert_score, first.bank.last.get("a")!.alert_score);
+  assert(Math.abs(mean - 50) < 1, `mean ${mean}`);
+  assertEquals(alert_score, first.bank.last.get("a")!.alert_score);
   second.run(30, sample);
-  assert.deepEqual(second.told.map(({ id, state }) => [id, state]), [[first.told[0]!.id, "close"]]);
+  assertEquals(second.told.map(({ id, state }) => [id, state]), [[first.told[0]!.id, "close"]]);
 });
 
 Deno.test("what was saved for another detector, or is damaged, is learned anew", () => {
@@ -213,7 +213,7 @@ Deno.test("what was saved for another detector, or is damaged, is learned anew",
   second.bank.restore(parts, [], 0, { monoMs: 0, wallMs: WALL_MS });
   second.run(0.1, () => ({ a: noise(), b: noise(), c: noise() }));
   const { last } = second.bank;
-  assert.deepEqual(["a", "b", "c"].map((name) => last.get(name)!.std > 0), [false, false, true]);
+  assertEquals(["a", "b", "c"].map((name) => last.get(name)!.std > 0), [false, false, true]);
 });
 
 Deno.test("MetricBank keeps what an unchanged detector has learned over a new choice", () => {
@@ -226,7 +226,7 @@ Deno.test("MetricBank keeps what an unchanged detector has learned over a new ch
   for (let i = 0; i < 50; i++) bank.observe({ a: i % 2, b: i % 2 }, { monoMs: i, wallMs: i });
   bank.reconfigure(choose(4));
   const block = bank.observe({ a: 100, b: 100 }, { monoMs: 50, wallMs: 50 });
-  assert.deepEqual(Object.keys(block.metrics), ["a"]);
+  assertEquals(Object.keys(block.metrics), ["a"]);
 });
 
 Deno.test("a detector that derives its threshold itself opens events as any other does", () => {
@@ -236,8 +236,8 @@ Deno.test("a detector that derives its threshold itself opens events as any othe
     bench.run(600, () => ({ a: 20 + noise() }));
     const before = bench.opened();
     bench.run(20, () => ({ a: 60 + noise() }));
-    assert.ok(bench.opened() > before, detector);
-    assert.ok(Number.isFinite(bench.bank.last.get("a")!.alert_score), detector);
+    assert(bench.opened() > before, detector);
+    assert(Number.isFinite(bench.bank.last.get("a")!.alert_score), detector);
   }
 });
 
@@ -247,15 +247,15 @@ Deno.test("limits open an event within a few samples of a lasting excess, each t
   const noise = gaussian(6);
   const inside = () => ({ a: 20 + noise() });
   bench.run(600, inside).run(0.1, () => ({ a: 30.5 })).run(60, inside);
-  assert.equal(bench.opened(), 0, "a single value is no event");
+  assertEquals(bench.opened(), 0, "a single value is no event");
   for (let times = 1; times <= 8; times++) {
     const fromMs = bench.nowMs;
     bench.run(2, () => ({ a: 30.5 }));
-    assert.equal(bench.opened(), times);
-    assert.ok(bench.told.at(-1)!.atMs - fromMs <= 500);
+    assertEquals(bench.opened(), times);
+    assert(bench.told.at(-1)!.atMs - fromMs <= 500);
     bench.run(600, inside);
   }
-  assert.equal(bench.bank.last.get("a")!.alert_score, 1);
+  assertEquals(bench.bank.last.get("a")!.alert_score, 1);
 });
 
 Deno.test("what strikes each few seconds stays an anomaly: it doesn't teach the detector that it is normal", () => {
@@ -264,12 +264,12 @@ Deno.test("what strikes each few seconds stays an anomaly: it doesn't teach the 
   bench.run(900, () => ({ a: 20 + noise() }));
   for (let times = 1; times <= 10; times++) {
     bench.run(38.5, () => ({ a: 20 + noise() })).run(1.5, () => ({ a: -20 + noise() }));
-    assert.equal(bench.opened(), times);
+    assertEquals(bench.opened(), times);
   }
   bench.run(30, () => ({ a: 20 + noise() }));
   const { mean, std, alert_score } = bench.bank.last.get("a")!;
-  assert.ok(Math.abs(mean - 20) < 1 && std < 1.5, `${mean} ${std}`);
-  assert.ok(alert_score < 1e6);
+  assert(Math.abs(mean - 20) < 1 && std < 1.5, `${mean} ${std}`);
+  assert(alert_score < 1e6);
 });
 
 Deno.test("seasons follow the wall clock of the device, not the time since the start", () => {
@@ -285,5 +285,5 @@ Deno.test("seasons follow the wall clock of the device, not the time since the s
     const monoMs = minute * 60_000 + (minute > 7 * 1_440 ? 7 * 3_600_000 : 0);
     if (bank.observe({ a: at(wallMs) }, { monoMs, wallMs }).is_anomaly) found++;
   }
-  assert.equal(found, 0);
+  assertEquals(found, 0);
 });

@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { AlertBudget, HourlyCap } from "../../lib/anomaly/budget.ts";
 import { EventTracker, type StrongEvidence } from "../../lib/anomaly/events.ts";
 import { gaussian } from "./noise.ts";
@@ -21,36 +21,36 @@ const short = (events: ReturnType<ReturnType<typeof ticker>>) =>
 
 Deno.test("an event opens at full strength, goes on with less, and closes after the quiet time", () => {
   const tick = ticker();
-  assert.deepEqual(short(tick(1, evidence("a", 0.9, 1_000))), []);
-  assert.deepEqual(short(tick(2, evidence("a", 1.2, 1_000))), ["open a low"]);
-  assert.deepEqual(short(tick(11, evidence("a", 0.8, 1_000))), []);
-  assert.deepEqual(short(tick(20)), []);
+  assertEquals(short(tick(1, evidence("a", 0.9, 1_000))), []);
+  assertEquals(short(tick(2, evidence("a", 1.2, 1_000))), ["open a low"]);
+  assertEquals(short(tick(11, evidence("a", 0.8, 1_000))), []);
+  assertEquals(short(tick(20)), []);
   const [closed] = tick(21);
-  assert.deepEqual([closed?.state, closed?.duration_ms, closed?.since_wall_ms], [
+  assertEquals([closed?.state, closed?.duration_ms, closed?.since_wall_ms], [
     "close",
     10_000,
     5_001_000,
   ]);
-  assert.deepEqual(closed?.peak, { metric: "a", value: 7, score: 4.8 });
-  assert.deepEqual(short(tick(22)), []);
+  assertEquals(closed?.peak, { metric: "a", value: 7, score: 4.8 });
+  assertEquals(short(tick(22)), []);
 });
 
 Deno.test("an update is told when the event grows, at most each five seconds", () => {
   const tick = ticker();
   tick(1, evidence("a", 1.2, 1_000));
-  assert.deepEqual(short(tick(2, evidence("a", 2, 1_000))), []);
-  assert.deepEqual(short(tick(6, evidence("a", 1, 1_000))), ["update a medium"]);
-  assert.deepEqual(short(tick(12, evidence("a", 1.9, 1_000))), []);
-  assert.deepEqual(short(tick(13, evidence("a", 9, 1_000))), ["update a high"]);
+  assertEquals(short(tick(2, evidence("a", 2, 1_000))), []);
+  assertEquals(short(tick(6, evidence("a", 1, 1_000))), ["update a medium"]);
+  assertEquals(short(tick(12, evidence("a", 1.9, 1_000))), []);
+  assertEquals(short(tick(13, evidence("a", 9, 1_000))), ["update a high"]);
 });
 
 Deno.test("what moved shortly before an event opens is in it, and first; what moves late is another event", () => {
   const tick = ticker();
   tick(1, evidence("early", 0.8, 1_000));
-  assert.deepEqual(short(tick(3, evidence("b", 1.1, 3_000))), ["open early+b low"]);
-  assert.deepEqual(short(tick(9, evidence("c", 0.7, 9_000))), ["update early+b+c medium"]);
+  assertEquals(short(tick(3, evidence("b", 1.1, 3_000))), ["open early+b low"]);
+  assertEquals(short(tick(9, evidence("c", 0.7, 9_000))), ["update early+b+c medium"]);
   tick(15, evidence("b", 1, 3_000));
-  assert.deepEqual(short(tick(20, evidence("b", 1, 3_000), evidence("d", 1.1, 20_000))), [
+  assertEquals(short(tick(20, evidence("b", 1, 3_000), evidence("d", 1.1, 20_000))), [
     "open d low",
   ]);
 });
@@ -62,9 +62,9 @@ Deno.test("open events go on after a restart with their id, start and peak", () 
   const saved = JSON.parse(JSON.stringify(tracker.save({ monoMs: 4_000, wallMs: 5_004_000 })));
   const later = new EventTracker("after");
   later.restore(saved, 60_000, { monoMs: 10, wallMs: 5_064_000 });
-  assert.equal(later.joinedMs("a"), 10 - 63_000);
+  assertEquals(later.joinedMs("a"), 10 - 63_000);
   const [closed] = later.tick([], { monoMs: 10_010, wallMs: 5_074_000 }, LIMITS, around).events;
-  assert.deepEqual([closed?.state, closed?.id, closed?.peak, closed?.since_wall_ms], [
+  assertEquals([closed?.state, closed?.id, closed?.peak, closed?.since_wall_ms], [
     "close",
     opened!.id,
     opened!.peak,
@@ -78,18 +78,18 @@ Deno.test("AlertBudget finds the score that one in n samples of Gaussian noise e
   for (let i = 0; i < 200_000; i++) budget.learn(Math.abs(noise()));
   // |z| beyond 4.87 is one in 864,000 samples.
   const threshold = budget.threshold(864_000);
-  assert.ok(threshold > 4.87 && threshold < 6, String(threshold));
-  assert.ok(budget.threshold(8_640) < threshold, "more alerts accepted, lower threshold");
-  assert.equal(new AlertBudget(3).threshold(1), 3, "never below the detector's flag");
+  assert(threshold > 4.87 && threshold < 6, String(threshold));
+  assert(budget.threshold(8_640) < threshold, "more alerts accepted, lower threshold");
+  assertEquals(new AlertBudget(3).threshold(1), 3, "never below the detector's flag");
 });
 
 Deno.test("AlertBudget: each alarm raises the bar, each accepted one's share of a day lowers it", () => {
   const budget = new AlertBudget(3);
   const before = budget.threshold(864_000);
   budget.alarmed();
-  assert.ok(budget.threshold(864_000) > 1.1 * before);
+  assert(budget.threshold(864_000) > 1.1 * before);
   budget.elapse(86_400_000, 1);
-  assert.equal(budget.threshold(864_000), before);
+  assertEquals(budget.threshold(864_000), before);
 });
 
 Deno.test("AlertBudget keeps its state, and refuses what doesn't fit", () => {
@@ -97,15 +97,15 @@ Deno.test("AlertBudget keeps its state, and refuses what doesn't fit", () => {
   for (let i = 0; i < 1_000; i++) budget.learn(i % 7);
   budget.alarmed();
   const again = new AlertBudget(3);
-  assert.ok(again.restore(JSON.parse(JSON.stringify(budget.save()))));
-  assert.equal(again.threshold(1e6), budget.threshold(1e6));
+  assert(again.restore(JSON.parse(JSON.stringify(budget.save()))));
+  assertEquals(again.threshold(1e6), budget.threshold(1e6));
   for (const bad of [undefined, [], [3, 1, 1, 1, 1], [3, NaN, 1, 1, 1, 1], [4, 1, 1, 1, 1, 1]]) {
-    assert.equal(again.restore(bad), false);
+    assertEquals(again.restore(bad), false);
   }
 });
 
 Deno.test("HourlyCap allows so many in any hour", () => {
   const cap = new HourlyCap();
   const taken = [0, 1, 2, 3_600_000, 3_600_001, 3_600_001].map((ms) => cap.take(ms, 2));
-  assert.deepEqual(taken, [true, true, false, true, true, false]);
+  assertEquals(taken, [true, true, false, true, true, false]);
 });

@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { RuleState } from "../../lib/anomaly/rules.ts";
 import { parseRule } from "../../lib/config/rule_spec.ts";
 
@@ -32,7 +32,7 @@ const CASES: [spec: string, values: (number | undefined | [number, number])[], a
 for (const [spec, values, active] of CASES) {
   Deno.test(`rule ${spec} is active at ${active.join(", ")} of ${JSON.stringify(values)}`, () => {
     const found = run(spec, values).flatMap((is, second) => is ? [second] : []);
-    assert.deepEqual(found, active);
+    assertEquals(found, active);
   });
 }
 
@@ -55,16 +55,18 @@ Deno.test("a rule that can't be read is refused in one line that says what is wr
       ["disagree:a:by=2", /names of two metrics/],
     ] as [string, RegExp][]
   ) {
-    assert.throws(() => parseRule(spec), (error: Error) => {
-      assert.match(error.message, what);
-      assert.ok(!error.message.includes("\n") && error.message.includes(spec));
-      return error instanceof SyntaxError;
-    }, spec);
+    ((check: (error: Error) => unknown) => check(assertThrows(() => parseRule(spec))))(
+      (error: Error) => {
+        assertMatch(error.message, what);
+        assert(!error.message.includes("\n") && error.message.includes(spec));
+        return error instanceof SyntaxError;
+      },
+    );
   }
 });
 
 Deno.test("units after numbers are for the reader, times are understood", () => {
   const { low, high, forMs, holdMs } = parseRule("range:a:min=-2.5 °C:max=80°C:for=1.5min:hold=2h");
-  assert.deepEqual([low, high, forMs, holdMs], [-2.5, 80, 90_000, 7_200_000]);
-  assert.equal(parseRule("rate:level_m:max=36 m/h").high, 0.01);
+  assertEquals([low, high, forMs, holdMs], [-2.5, 80, 90_000, 7_200_000]);
+  assertEquals(parseRule("rate:level_m:max=36 m/h").high, 0.01);
 });

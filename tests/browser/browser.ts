@@ -1,5 +1,5 @@
 /** Debian's Chromium for the tests of the pages, and what every page must keep to. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { type Browser, chromium, type Page } from "npm:playwright-core@1.60.0";
 import { eventually } from "../eventually.ts";
 
@@ -76,15 +76,15 @@ export class Watched {
 
   /** Nothing was thrown, refused by the policy, asked for elsewhere, or wider than the screen. */
   async close(): Promise<void> {
-    assert.deepEqual(this.#problems, []);
+    assertEquals(this.#problems, []);
     const { origin } = new URL(this.page.url());
     for (const url of this.requests) {
-      assert.ok(url.startsWith(origin) || url.startsWith("data:"), `asked elsewhere: ${url}`);
+      assert(url.startsWith(origin) || url.startsWith("data:"), `asked elsewhere: ${url}`);
     }
     const tooWide = await this.page.evaluate(
       "document.documentElement.scrollWidth - document.documentElement.clientWidth",
     );
-    assert.ok(Number(tooWide) <= 0, "the page scrolls sideways");
+    assert(Number(tooWide) <= 0, "the page scrolls sideways");
     await this.page.close();
   }
 }

@@ -1,5 +1,5 @@
 /** The host's pages in a real browser, with a real host and nodes. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { closeBrowser } from "./browser.ts";
 import { Fleet } from "./fleet.ts";
 import { Site } from "./site.ts";
@@ -37,7 +37,7 @@ Deno.test("a node's page draws its metrics, shows the record behind a point, and
   await view.page.mouse.move(box.x + box.width - 20, box.y + box.height / 2);
   await view.page.mouse.click(box.x + box.width - 20, box.y + box.height / 2);
   await view.page.getByLabel("The record as JSON").waitFor();
-  assert.match(await view.page.getByLabel("The record as JSON").innerText(), /"node_id": "pump-1"/);
+  assertMatch(await view.page.getByLabel("The record as JSON").innerText(), /"node_id": "pump-1"/);
   await view.page.keyboard.press("Escape");
   await view.close();
 });
@@ -67,12 +67,12 @@ Deno.test("a configuration is checked before it is sent, and the page says when 
   await field.fill("-5");
   await field.blur();
   await view.page.locator(".setting .problem:not(:empty)").first().waitFor();
-  assert.ok(await view.page.getByRole("button", { name: "Send" }).isDisabled());
+  assert(await view.page.getByRole("button", { name: "Send" }).isDisabled());
   await field.fill("250");
   await field.blur();
   await view.page.getByRole("button", { name: "Send" }).click();
   await view.page.locator('.config-state[data-tone="ok"]').filter({ hasText: "1" }).waitFor();
-  assert.equal((await node.status()).config.send_interval_ms, 250);
+  assertEquals((await node.status()).config.send_interval_ms, 250);
   await view.close();
 });
 
@@ -105,7 +105,7 @@ Deno.test("fault switches are there only where the host was started with them", 
   let host = await site.host();
   let view = await site.hostPage();
   await view.shows("Holdfast");
-  assert.ok(await view.page.getByRole("button", { name: "Faults" }).isHidden());
+  assert(await view.page.getByRole("button", { name: "Faults" }).isHidden());
   await view.close();
   await host.stop();
   host = await site.host("--allow-faults");
@@ -123,7 +123,7 @@ Deno.test("a thousand nodes: few rows are drawn, and scrolling, sorting and filt
   const fleet = await Fleet.connect(site.port, 1_000);
   const view = await site.hostPage();
   await view.shows(/1,000 nodes.*connected/);
-  assert.ok(await view.page.getByRole("row").count() < 80);
+  assert(await view.page.getByRole("row").count() < 80);
   await view.page.keyboard.press("End");
   await view.page.mouse.wheel(0, 1e6);
   await view.shows("pump-1000");
@@ -143,9 +143,9 @@ Deno.test("on a phone and in the dark nothing is cut off", async () => {
     const view = await site.hostPage(path, { width: 360, height: 740, scheme: "dark" });
     await view.shows("Live");
     const ground = await view.page.evaluate("getComputedStyle(document.body).backgroundColor");
-    assert.equal(ground, "rgb(16, 19, 21)");
+    assertEquals(ground, "rgb(16, 19, 21)");
     const clock = await view.page.getByText(/host’s clock/).first().boundingBox();
-    assert.ok(clock!.x >= 0 && clock!.x + clock!.width <= 360);
+    assert(clock!.x >= 0 && clock!.x + clock!.width <= 360);
     await view.close();
   }
   await closeBrowser();

@@ -1,5 +1,5 @@
 /** The node's own page in a real browser: it must answer when everything else is gone. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { closeBrowser } from "./browser.ts";
 import { Site } from "./site.ts";
 
@@ -9,7 +9,7 @@ Deno.test("the first answer alone says whether data is safe, and all of the page
   await site.node("pump-7");
   const view = await site.nodePage();
   await view.shows("Data is safe");
-  assert.deepEqual(
+  assertEquals(
     view.requests.map((url) => new URL(url).pathname).slice(0, 3),
     ["/", "/api/live", "/api/recent"],
   );
@@ -18,7 +18,7 @@ Deno.test("the first answer alone says whether data is safe, and all of the page
   await view.until("the value moves", async () => await value.innerText() !== before);
   const line = view.page.locator(".metric .line").first();
   await view.until("a line is drawn", async () => /^M.+L/.test(await line.getAttribute("d") ?? ""));
-  assert.ok(view.bytes > 10_000 && view.bytes < 100_000, `${view.bytes} bytes`);
+  assert(view.bytes > 10_000 && view.bytes < 100_000, `${view.bytes} bytes`);
   await view.close();
 });
 

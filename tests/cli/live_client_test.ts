@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { ApiError, baseUrl, EventParser, followed, HostApi } from "../../lib/cli/live_client.ts";
 
@@ -17,7 +17,7 @@ Deno.test("EventParser gives the same events however the text is split", () => {
     for (const second of [first, Math.min(STREAM.length, first + 1), STREAM.length]) {
       const parser = new EventParser();
       const parts = [STREAM.slice(0, first), STREAM.slice(first, second), STREAM.slice(second)];
-      assert.deepEqual(parts.flatMap((part) => parser.push(part)), EVENTS, `${first} ${second}`);
+      assertEquals(parts.flatMap((part) => parser.push(part)), EVENTS, `${first} ${second}`);
     }
   }
   const cuts = fc.array(fc.nat(STREAM.length), { maxLength: 20 });
@@ -25,28 +25,30 @@ Deno.test("EventParser gives the same events however the text is split", () => {
     const parser = new EventParser();
     const edges = [0, ...at.sort((a, b) => a - b), STREAM.length];
     const found = edges.slice(1).flatMap((end, i) => parser.push(STREAM.slice(edges[i], end)));
-    assert.deepEqual(found, EVENTS);
+    assertEquals(found, EVENTS);
   }));
 });
 
 Deno.test("EventParser refuses an event without an end instead of keeping all of it", () => {
   const parser = new EventParser();
   const megabyte = "x".repeat(1_000_000);
-  assert.throws(() => {
-    for (let i = 0; i < 100; i++) parser.push(megabyte);
-  }, /too long/);
+  assertMatch(
+    String(assertThrows(() => {
+      for (let i = 0; i < 100; i++) parser.push(megabyte);
+    })),
+    /too long/,
+  );
 });
 
 Deno.test("baseUrl() takes what people type and refuses the rest with one line", () => {
   const good = ["127.0.0.1:7480", "http://[::1]:7480/", "https://h.example/fleet/", "localhost:1"];
-  assert.deepEqual(good.map(baseUrl), [
+  assertEquals(good.map(baseUrl), [
     ...["http://127.0.0.1:7480", "http://[::1]:7480", "https://h.example/fleet"],
     "http://localhost:1",
   ]);
   for (const bad of ["", "::::", "ftp://x", "file:///etc/passwd", "http://", "a b", "x\n\x1b[2J"]) {
-    assert.throws(
-      () => baseUrl(bad),
-      (error) => error instanceof ApiError && /^[^\n\p{Cc}]*--url [^\n]*$/u.test(error.message),
+    ((check: (error: Error) => unknown) => check(assertThrows(() => baseUrl(bad))))((error) =>
+      error instanceof ApiError && /^[^\n\p{Cc}]*--url [^\n]*$/u.test(error.message)
     );
   }
 });
@@ -75,12 +77,21 @@ Deno.test("HostApi sends the token, and says of every refusal what to do", async
     });
   };
   await withServer(answer, async (url) => {
-    assert.deepEqual(await new HostApi(url, "sesame").json("/yes"), [1]);
-    await assert.rejects(new HostApi(url, "").json("/yes"), /set HOLDFAST_HTTP_TOKEN/);
-    await assert.rejects(new HostApi(url, "sesame").json("/no"), /404: is it a Holdfast host/);
-    await assert.rejects(new HostApi(url, "sesame").json("/text"), /no JSON/);
+    assertEquals(await new HostApi(url, "sesame").json("/yes"), [1]);
+    assertMatch(
+      String(await assertRejects(() => new HostApi(url, "").json("/yes"))),
+      /set HOLDFAST_HTTP_TOKEN/,
+    );
+    assertMatch(
+      String(await assertRejects(() => new HostApi(url, "sesame").json("/no"))),
+      /404: is it a Holdfast host/,
+    );
+    assertMatch(
+      String(await assertRejects(() => new HostApi(url, "sesame").json("/text"))),
+      /no JSON/,
+    );
     const live = new HostApi(url, "sesame").live(undefined, new AbortController().signal);
-    await assert.rejects(live.next(), /404/);
+    assertMatch(String(await assertRejects(() => live.next())), /404/);
   });
 });
 
@@ -89,8 +100,8 @@ Deno.test("followed() rejects where nobody ever answered, and otherwise tells of
   const told: string[] = [];
   const watcher = { lost: (reason: string) => told.push(reason), back: () => told.push("back") };
   const never = () => Promise.reject(new ApiError("nobody"));
-  await assert.rejects(followed(never, watcher, signal.signal), /nobody/);
-  assert.deepEqual(told, []);
+  assertMatch(String(await assertRejects(() => followed(never, watcher, signal.signal))), /nobody/);
+  assertEquals(told, []);
   let runs = 0;
   const pauses: number[] = [];
   const pause = (ms: number) => Promise.resolve(void pauses.push(ms));
@@ -105,6 +116,6 @@ Deno.test("followed() rejects where nobody ever answered, and otherwise tells of
     signal.signal,
     pause,
   );
-  assert.deepEqual(told, ["gone 1", "back", "gone 3"]);
-  assert.deepEqual(pauses, [500, 1_000, 500]);
+  assertEquals(told, ["gone 1", "back", "gone 3"]);
+  assertEquals(pauses, [500, 1_000, 500]);
 });

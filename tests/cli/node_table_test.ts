@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   type NodeSummary,
   sorted,
@@ -18,13 +18,13 @@ function node(node_id: string, more: Record<string, unknown> = {}): NodeSummary 
 }
 
 Deno.test("summaryOf() takes what it knows and nothing that could harm", () => {
-  assert.equal(summaryOf(null), undefined);
-  assert.equal(summaryOf({ node_id: 7 }), undefined);
-  assert.equal(summaryOf({ ...summary("a", NOW), backlog: "many" }), undefined);
+  assertEquals(summaryOf(null), undefined);
+  assertEquals(summaryOf({ node_id: 7 }), undefined);
+  assertEquals(summaryOf({ ...summary("a", NOW), backlog: "many" }), undefined);
   const error = { config_error: "bad\r\n\u009bvalue" };
   const read = summaryOf({ ...summary("a", NOW, error), node_id: "a\x1b[2J" })!;
-  assert.equal(read.node_id, "a\ufffd[2J");
-  assert.equal(read.config_error, "bad\ufffd\ufffd\ufffdvalue");
+  assertEquals(read.node_id, "a\ufffd[2J");
+  assertEquals(read.config_error, "bad\ufffd\ufffd\ufffdvalue");
 });
 
 Deno.test("the worst node is first, in the order of the fleet's concerns, then of its states", () => {
@@ -42,16 +42,16 @@ Deno.test("the worst node is first, in the order of the fleet's concerns, then o
     node("silent", { connected: false, last_seen_wall_ms: NOW - 60_000 }),
   ];
   const names = nodes.map(({ node_id }) => node_id).reverse();
-  assert.deepEqual(sorted(nodes, "worst").map(({ node_id }) => node_id), names);
-  assert.deepEqual(verdictOf(nodes[3]!).notes, ["Clock off, 42 s behind"]);
-  assert.deepEqual(verdictOf(nodes[7]!).notes, ["Log nearly full, 93 % of 100 B"]);
+  assertEquals(sorted(nodes, "worst").map(({ node_id }) => node_id), names);
+  assertEquals(verdictOf(nodes[3]!).notes, ["Clock off, 42 s behind"]);
+  assertEquals(verdictOf(nodes[7]!).notes, ["Log nearly full, 93 % of 100 B"]);
 });
 
 Deno.test("sorted() puts pump-2 before pump-10 and the largest value first", () => {
   const nodes = [node("pump-10", { backlog: 5 }), node("pump-2"), node("pump-1", { backlog: 9 })];
   const by = (sort: typeof SORTS[number]) => sorted(nodes, sort).map(({ node_id }) => node_id);
-  assert.deepEqual(by("node"), ["pump-1", "pump-2", "pump-10"]);
-  assert.deepEqual(by("backlog"), ["pump-1", "pump-10", "pump-2"]);
+  assertEquals(by("node"), ["pump-1", "pump-2", "pump-10"]);
+  assertEquals(by("backlog"), ["pump-1", "pump-10", "pump-2"]);
 });
 
 Deno.test("tableLines() stand under each other and in the width", () => {
@@ -60,17 +60,17 @@ Deno.test("tableLines() stand under each other and in the width", () => {
     node("油田-3", { lag_ms: 640, anomalies_hour: 3, cfg_version_applied: 5 }),
     node("x".repeat(64), { config_error: "long ".repeat(40), cfg_version_desired: 2 }),
   ];
-  assert.deepEqual(tableLines(nodes.slice(0, 1), NOW, Infinity, plain), [
+  assertEquals(tableLines(nodes.slice(0, 1), NOW, Infinity, plain), [
     "NODE     STATE             LAG  BACKLOG   REC/S  ANOM/H  CONFIG     SEEN  NOTE",
     "pump-17  Silent              -     2520       -       0  -         4 min  Silent, 2,520 records or more only on the device",
   ]);
   for (const width of [1, 10, 40, 80, 132]) {
     const lines = tableLines(nodes, NOW, width, plain);
-    assert.equal(lines.length, 4);
-    assert.ok(lines.every((line) => widthOf(line) <= width), String(width));
+    assertEquals(lines.length, 4);
+    assert(lines.every((line) => widthOf(line) <= width), String(width));
   }
   const at = tableLines(nodes, NOW, 132, plain).map((line) =>
     widthOf(line.slice(0, line.search(/ {2}(STATE|Silent|Live)/)))
   );
-  assert.equal(new Set(at).size, 1);
+  assertEquals(new Set(at).size, 1);
 });

@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ansi, plain, widthOf } from "../../lib/cli/terminal_text.ts";
 import {
   isAnomalousRecord,
@@ -45,7 +45,7 @@ Deno.test("a record's line has time, node, seq and aligned values", () => {
   const view = new TailView(plain, ["pump-7", "pump-11"]);
   const lines = [record(9), record(10, { metrics: { temp_c: -0.123456789, rail_v: 5 } })]
     .map((item) => view.record(item, Infinity));
-  assert.deepEqual(lines, [
+  assertEquals(lines, [
     "05:24:22.377   pump-7   #9                temp_c 41.2      rail_v 5.0213",
     "05:24:22.377   pump-7   #10               temp_c -0.123457  rail_v 5",
   ]);
@@ -53,31 +53,31 @@ Deno.test("a record's line has time, node, seq and aligned values", () => {
 
 Deno.test("an anomaly is marked in words and signs, not by colour alone", () => {
   const line = new TailView(plain).record(record(9, FLAGGED), Infinity);
-  assert.match(line, /^05:24:22\.377 ! pump-7 .* temp_c 41\.2 +\(z 17\.9\) /);
+  assertMatch(line, /^05:24:22\.377 ! pump-7 .* temp_c 41\.2 +\(z 17\.9\) /);
   const painted = new TailView(ansi).record(record(9, FLAGGED), Infinity);
-  assert.match(painted, /\p{Cc}\[1;31m!\p{Cc}\[0m/u);
-  assert.deepEqual([isAnomalousRecord(record(1)), isAnomalousRecord(record(1, FLAGGED))], [
+  assertMatch(painted, /\p{Cc}\[1;31m!\p{Cc}\[0m/u);
+  assertEquals([isAnomalousRecord(record(1)), isAnomalousRecord(record(1, FLAGGED))], [
     ...[false, true],
   ]);
 });
 
 Deno.test("a record that was kept for long says so, and one that stands for several", () => {
   const old = record(9, { ts_wall_ms: AT - 252_000, agg: { n: 4, min: {}, max: {} } });
-  assert.match(new TailView(plain).record(old, Infinity), / mean of 4 {2}4 min old$/);
+  assertMatch(new TailView(plain).record(old, Infinity), / mean of 4 {2}4 min old$/);
 });
 
 Deno.test("an event's line tells what an anomaly is about, and anything of another kind", () => {
   const view = new TailView(plain);
-  assert.equal(
+  assertEquals(
     view.event(EVENT, Infinity),
     "05:24:22.377 ! pump-7        anomaly_open      high temp_c, rail_v, peak temp_c 62.1 (score 17.9), 4.2 s",
   );
   const other = { ...EVENT, kind: "disconnected", detail: { reason: "silent", n: 3 } };
-  assert.equal(
+  assertEquals(
     view.event(other, Infinity),
     "05:24:22.377   pump-7        disconnected      reason=silent n=3",
   );
-  assert.deepEqual([isAnomalyEvent(EVENT), isAnomalyEvent(other)], [true, false]);
+  assertEquals([isAnomalyEvent(EVENT), isAnomalyEvent(other)], [true, false]);
 });
 
 Deno.test("lines keep to the width, and nothing in them is a command to the terminal", () => {
@@ -103,22 +103,22 @@ Deno.test("lines keep to the width, and nothing in them is a command to the term
     ...items.map((item) => jsonLine(item, "record")),
     ...events.map((event) => jsonLine(event, "event")),
   ];
-  for (const line of lines) assert.equal(/[\p{Cc}\p{Cf}]/u.test(line), false, JSON.stringify(line));
+  for (const line of lines) assertEquals(/[\p{Cc}\p{Cf}]/u.test(line), false, JSON.stringify(line));
   for (const width of [1, 20, 60]) {
-    assert.ok(widthOf(view.event(EVENT, width)) <= width);
-    assert.ok(widthOf(view.record(record(1), width)) <= width);
+    assert(widthOf(view.event(EVENT, width)) <= width);
+    assert(widthOf(view.record(record(1), width)) <= width);
   }
 });
 
 Deno.test("JSON lines are the items as they came; events say that they are some", () => {
-  assert.deepEqual(JSON.parse(jsonLine(record(9), "record")), record(9));
-  assert.deepEqual(JSON.parse(jsonLine(EVENT, "event")), { type: "event", ...EVENT });
+  assertEquals(JSON.parse(jsonLine(record(9), "record")), record(9));
+  assertEquals(JSON.parse(jsonLine(EVENT, "event")), { type: "event", ...EVENT });
 });
 
 Deno.test("Seen knows what was shown, and forgets the oldest instead of growing", () => {
   const seen = new Seen();
-  assert.deepEqual([1, 2, 1].map((seq) => seen.isNew(recordKey(record(seq)))), [true, true, false]);
+  assertEquals([1, 2, 1].map((seq) => seen.isNew(recordKey(record(seq)))), [true, true, false]);
   for (let seq = 3; seq < 10_000; seq++) seen.isNew(recordKey(record(seq)));
-  assert.equal(seen.isNew(recordKey(record(9_999))), false);
-  assert.equal(seen.isNew(recordKey(record(1))), true);
+  assertEquals(seen.isNew(recordKey(record(9_999))), false);
+  assertEquals(seen.isNew(recordKey(record(1))), true);
 });

@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ansi, plain, widthOf } from "../../lib/cli/terminal_text.ts";
 import { keysOf, screenUpdate, TopView } from "../../lib/cli/top_view.ts";
 
@@ -43,47 +43,47 @@ Deno.test("the screen is exactly as large as the terminal, at any size", () => {
   for (const rows of [1, 2, 3, 4, 5, 24, 60]) {
     for (const columns of [1, 20, 80, 200]) {
       const lines = top.screen({ rows, columns }, plain);
-      assert.equal(lines.length, rows);
-      assert.ok(lines.every((line) => widthOf(line) <= columns));
+      assertEquals(lines.length, rows);
+      assert(lines.every((line) => widthOf(line) <= columns));
     }
   }
   const lines = top.screen(SIZE, plain);
-  assert.equal(
+  assertEquals(
     lines[0],
     "holdfast 0.2.0   19 of 20 nodes connected, 1 to look at   store ok, 45.0 M records, 13.2 …",
   );
-  assert.match(lines[1]!, /^sorted by worst {3}1-6 of 20$/);
-  assert.match(lines[3]!, /^pump-5 +Silent/);
+  assertMatch(lines[1]!, /^sorted by worst {3}1-6 of 20$/);
+  assertMatch(lines[3]!, /^pump-5 +Silent/);
 });
 
 Deno.test("keys sort, filter, scroll and quit, and scrolling stops at both ends", () => {
   const top = view();
   const press = (text: string) => keysOf(text).map((key) => top.press(key, SIZE)).at(-1);
   press("s");
-  assert.deepEqual(names(top), [1, 2, 3, 4, 5, 6].map((n) => `pump-${n}`));
+  assertEquals(names(top), [1, 2, 3, 4, 5, 6].map((n) => `pump-${n}`));
   press("j\x1b[B");
-  assert.equal(names(top)[0], "pump-3");
+  assertEquals(names(top)[0], "pump-3");
   press("kkkk");
-  assert.equal(names(top)[0], "pump-1");
+  assertEquals(names(top)[0], "pump-1");
   press("G");
-  assert.deepEqual(names(top).at(-1), "pump-20");
-  assert.equal(names(top).length, 6);
+  assertEquals(names(top).at(-1), "pump-20");
+  assertEquals(names(top).length, 6);
   press("/PUMP-1q\x7f");
-  assert.match(top.screen(SIZE, plain).at(-1)!, /^\/PUMP-1_/);
-  assert.equal(press("\r"), false);
-  assert.deepEqual(names(top), [1, 10, 11, 12, 13, 14].map((n) => `pump-${n}`));
+  assertMatch(top.screen(SIZE, plain).at(-1)!, /^\/PUMP-1_/);
+  assertEquals(press("\r"), false);
+  assertEquals(names(top), [1, 10, 11, 12, 13, 14].map((n) => `pump-${n}`));
   press("\x1b");
-  assert.equal(names(top)[1], "pump-2");
+  assertEquals(names(top)[1], "pump-2");
   press("/silent\r");
-  assert.deepEqual(names(top), ["pump-5"]);
+  assertEquals(names(top), ["pump-5"]);
   press("/\x15zzz\r");
-  assert.match(top.screen(SIZE, plain)[1]!, /none of 20/);
-  assert.equal(press("q"), true);
-  assert.equal(press("/\x03"), true);
+  assertMatch(top.screen(SIZE, plain)[1]!, /none of 20/);
+  assertEquals(press("q"), true);
+  assertEquals(press("/\x03"), true);
 });
 
 Deno.test("keysOf() knows sequences of both modes and takes no harm from others", () => {
-  assert.deepEqual(keysOf("\x1b[A\x1bOB\x1b[5~\x1b[1;5C\x1bü\x03"), [
+  assertEquals(keysOf("\x1b[A\x1bOB\x1b[5~\x1b[1;5C\x1bü\x03"), [
     ...["up", "down", "pageup", "unknown", "escape", "ü", "interrupt"],
   ]);
 });
@@ -91,24 +91,24 @@ Deno.test("keysOf() knows sequences of both modes and takes no harm from others"
 Deno.test("screenUpdate() writes only the lines that differ", () => {
   const top = view();
   const before = top.screen(SIZE, ansi);
-  assert.equal(screenUpdate(before, top.screen(SIZE, ansi)), "");
+  assertEquals(screenUpdate(before, top.screen(SIZE, ansi)), "");
   top.take("nodes", [{ node_id: "pump-2", connected: true, rate: 3, last_seen_wall_ms: NOW }]);
   const update = screenUpdate(before, top.screen(SIZE, ansi));
-  assert.equal(update.match(/\p{Cc}\[\d+;1H/gu)?.length, 1);
-  assert.match(update, /^\p{Cc}\[6;1H\p{Cc}\[2Kpump-2 /u);
-  assert.equal(screenUpdate([], before).match(/\p{Cc}\[\d+;1H/gu)?.length, SIZE.rows);
+  assertEquals(update.match(/\p{Cc}\[\d+;1H/gu)?.length, 1);
+  assertMatch(update, /^\p{Cc}\[6;1H\p{Cc}\[2Kpump-2 /u);
+  assertEquals(screenUpdate([], before).match(/\p{Cc}\[\d+;1H/gu)?.length, SIZE.rows);
 });
 
 Deno.test("a failing store and a lost connection are the first thing on the screen", () => {
   const top = view();
   top.take(...host({ store: { ok: false, error: "disk\x1b[2J full", bytes: 1, records: 1 } }));
-  assert.match(
+  assertMatch(
     top.screen({ rows: 5, columns: 200 }, plain)[0]!,
     /store FAILS: disk\ufffd\[2J full/,
   );
   top.link("connection refused");
-  assert.equal(top.screen(SIZE, plain)[0], "no connection: connection refused");
-  assert.match(top.screen(SIZE, plain)[3]!, /^pump-5/);
+  assertEquals(top.screen(SIZE, plain)[0], "no connection: connection refused");
+  assertMatch(top.screen(SIZE, plain)[3]!, /^pump-5/);
 });
 
 Deno.test("no text of the network reaches the terminal as a command", () => {
@@ -118,11 +118,11 @@ Deno.test("no text of the network reaches the terminal as a command", () => {
   top.take(...nodes(3, { node_id: hostile, config_error: hostile }));
   top.link(undefined);
   const text = [...top.screen({ rows: 9, columns: 300 }, plain), ...top.snapshot()].join("");
-  assert.equal(/[\p{Cc}\p{Cf}]/u.test(text), false);
+  assertEquals(/[\p{Cc}\p{Cf}]/u.test(text), false);
 });
 
 Deno.test("a snapshot has every node, uncut", () => {
   const lines = view(100).snapshot();
-  assert.equal(lines.length, 102);
-  assert.match(lines[0]!, /13\.2 GB$/);
+  assertEquals(lines.length, 102);
+  assertMatch(lines[0]!, /13\.2 GB$/);
 });

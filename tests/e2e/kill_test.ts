@@ -2,7 +2,7 @@
  * Real processes, real sockets, SIGKILL. The faster half; `tests/slow/` has the rest. With HOLDFAST_BIN set
  * the same runs against compiled executables.
  */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { prove } from "../../lib/demo/proof.ts";
 import { eventually } from "../eventually.ts";
@@ -58,11 +58,11 @@ Deno.test("20 rounds of kill -9 on either side under faults lose nothing and sto
     }
   }
   await host.send("DELETE", "/api/faults", {});
-  assert.equal(await node.stop(), 0);
-  assert.equal(await host.stop(), 0);
+  assertEquals(await node.stop(), 0);
+  assertEquals(await host.stop(), 0);
   const proof = await site.prove("pump-7");
-  assert.ok(proof.produced > 100, JSON.stringify(proof));
-  assert.deepEqual([proof.missing, proof.duplicates, proof.gaps], [0, 0, 0]);
+  assert(proof.produced > 100, JSON.stringify(proof));
+  assertEquals([proof.missing, proof.duplicates, proof.gaps], [0, 0, 0]);
   site.remove();
 });
 
@@ -71,12 +71,12 @@ Deno.test("SIGTERM ends a node with status 0, everything sent, and a final heart
   const host = await site.host();
   const node = await site.node("pump-7");
   await eventually("records", async () => (await host.status()).store.records > 20);
-  assert.equal(await node.stop(), 0);
+  assertEquals(await node.stop(), 0);
   await eventually("final heartbeat", () => Promise.resolve(host.log.includes("final_heartbeat")));
   const status = await host.status();
-  assert.equal(status.nodes[0].stopped, true);
-  assert.equal(await host.stop(), 0);
-  assert.equal((await site.prove("pump-7")).missing, 0);
+  assertEquals(status.nodes[0].stopped, true);
+  assertEquals(await host.stop(), 0);
+  assertEquals((await site.prove("pump-7")).missing, 0);
   site.remove();
 });
 
@@ -89,10 +89,10 @@ Deno.test("a host whose database was deleted gets what the node still has and a 
   Deno.removeSync(`${site.directory}/host`, { recursive: true });
   host = await site.host();
   await eventually("backlog", async () => (await node.status()).backlog < 50);
-  assert.equal(await node.stop(), 0);
+  assertEquals(await node.stop(), 0);
   await host.stop();
   const proof = await site.prove("pump-7");
-  assert.deepEqual([proof.missing, proof.duplicates], [0, 0]);
+  assertEquals([proof.missing, proof.duplicates], [0, 0]);
   site.remove();
 });
 
@@ -106,11 +106,11 @@ Deno.test("a node whose data directory was deleted starts anew under a new epoch
   Deno.removeSync(`${site.directory}/pump-7`, { recursive: true });
   node = await site.node("pump-7");
   await eventually("backlog", async () => (await node.status()).high_acked > 20);
-  assert.notEqual((await node.status()).epoch, before);
+  assertNotEquals((await node.status()).epoch, before);
   await node.stop();
   await host.stop();
   const proof = await site.prove("pump-7");
-  assert.deepEqual([proof.duplicates, proof.nodes.length], [0, 2]);
+  assertEquals([proof.duplicates, proof.nodes.length], [0, 2]);
   site.remove();
 });
 
@@ -123,13 +123,13 @@ Deno.test("two nodes with one id are reported as a duplicate id and neither lose
     ...["--send-interval-ms", "100", "--reconnect-ms-max", "500", "--stop-grace-ms", "20000"],
   ]).ready();
   await eventually("duplicate id", async () => (await host.status()).nodes[0].duplicate_id);
-  assert.equal(await first.stop(), 0);
-  assert.equal(await second.stop(), 0);
+  assertEquals(await first.stop(), 0);
+  assertEquals(await second.stop(), 0);
   await host.stop();
-  assert.match(host.log, /duplicate_id/);
+  assertMatch(host.log, /duplicate_id/);
   const copies = new Map([["pump-7", `${site.directory}/copy`]]);
   for (const proof of [await site.prove("pump-7"), await prove(`${site.directory}/host`, copies)]) {
-    assert.deepEqual([proof.missing, proof.duplicates], [0, 0]);
+    assertEquals([proof.missing, proof.duplicates], [0, 0]);
   }
   site.remove();
 });
@@ -140,15 +140,17 @@ Deno.test("a configuration set while a node was away reaches it, survives its re
   let node = await site.node("pump-7");
   await node.stop();
   await host.send("PUT", "/api/nodes/pump-7/config", { sample_hz: 20 });
-  await assert.rejects(
-    host.send("PUT", "/api/nodes/pump-7/config", { sample_hz: -1 }),
+  assertMatch(
+    String(
+      await assertRejects(() => host.send("PUT", "/api/nodes/pump-7/config", { sample_hz: -1 })),
+    ),
     /sample_hz/,
   );
   node = await site.node("pump-7");
   await eventually("applied", async () => (await host.status()).nodes[0].cfg_version_applied === 1);
   await node.kill();
   node = await site.node("pump-7");
-  assert.deepEqual((await node.status()).config, { sample_hz: 20 });
+  assertEquals((await node.status()).config, { sample_hz: 20 });
   await node.stop();
   await host.stop();
   site.remove();
@@ -158,10 +160,10 @@ Deno.test("a second node on one data directory and a busy port are refused with 
   const site = new Site();
   const node = await site.node("pump-7");
   const second = new Process("node", ["--data", `${site.directory}/pump-7`, "--id", "x"]);
-  assert.equal((await second.ended).code, 1);
+  assertEquals((await second.ended).code, 1);
   await eventually("its word", () => Promise.resolve(second.log.includes("another node runs on")));
   const busy = new Process("node", ["--data", `${site.directory}/y`, "--id", "y"], node.httpPort);
-  assert.equal((await busy.ended).code, 1);
+  assertEquals((await busy.ended).code, 1);
   await eventually("its word", () => Promise.resolve(busy.log.includes("the port is in use")));
   await node.kill();
   site.remove();
@@ -178,10 +180,10 @@ Deno.test("SIGHUP reads the settings file again, and a second signal ends a node
   node.signal("SIGHUP");
   const { samples } = await node.status();
   await wait(1_000);
-  assert.ok((await node.status()).samples - samples > 20);
+  assert((await node.status()).samples - samples > 20);
   node.signal("SIGTERM");
   await wait(200);
   node.signal("SIGTERM");
-  assert.equal((await node.ended).code, 130);
+  assertEquals((await node.ended).code, 130);
   site.remove();
 });

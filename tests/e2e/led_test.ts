@@ -1,5 +1,5 @@
 /** A real node drives a folder that looks like /sys/class/leds/ACT. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 
 const OLD_TRIGGER = "none [mmc0] timer\n";
@@ -47,7 +47,7 @@ class Bench {
       // The file is empty for a moment at each write.
       const now = this.read("brightness") || last;
       if (now !== last && now !== "0") count++;
-      if (now !== "0") assert.equal(now, "255");
+      if (now !== "0") assertEquals(now, "255");
       last = now;
       await wait(10);
     }
@@ -62,7 +62,7 @@ class Bench {
       seen = await this.flashes();
       if (seen === wanted) return;
     }
-    assert.equal(seen, wanted, name);
+    assertEquals(seen, wanted, name);
   }
   /** Waits for a pattern that never pauses; a busy machine may swallow a few flashes of it. */
   async blinks(name: keyof typeof FLASHES): Promise<void> {
@@ -72,7 +72,7 @@ class Bench {
       seen = await this.flashes();
       if (seen > 0.75 * wanted && seen <= wanted + 1) return;
     }
-    assert.equal(seen, wanted, name);
+    assertEquals(seen, wanted, name);
   }
   /** Waits for a long pause, so that a round is seen whole. */
   async #pause(): Promise<void> {
@@ -90,13 +90,13 @@ function wait(ms: number): Promise<void> {
 Deno.test("a node's LED shows disconnected, then healthy, and SIGTERM gives trigger and brightness back", async () => {
   const bench = new Bench();
   const node = await bench.node();
-  assert.equal(bench.read("trigger"), "none");
+  assertEquals(bench.read("trigger"), "none");
   await bench.shows("disconnected");
   const host = await bench.host();
   await bench.shows("healthy");
-  assert.equal(await node.stop(), 0);
-  assert.equal(bench.read("trigger"), "mmc0");
-  assert.equal(bench.read("brightness"), "37");
+  assertEquals(await node.stop(), 0);
+  assertEquals(bench.read("trigger"), "mmc0");
+  assertEquals(bench.read("brightness"), "37");
   await host.stop();
   bench.remove();
 });
@@ -109,8 +109,8 @@ Deno.test("a second signal, which ends a node at once, gives the LED back as wel
   node.signal("SIGINT");
   await wait(300);
   node.signal("SIGINT");
-  assert.equal((await node.ended).code, 130);
-  assert.deepEqual([bench.read("trigger"), bench.read("brightness")], ["mmc0", "37"]);
+  assertEquals((await node.ended).code, 130);
+  assertEquals([bench.read("trigger"), bench.read("brightness")], ["mmc0", "37"]);
   bench.remove();
 });
 
@@ -131,8 +131,8 @@ Deno.test("an anomaly makes the LED blink, a log that can't be written makes it 
   bench.write("trigger", OLD_TRIGGER);
   const failing = await bench.node();
   await bench.blinks("failure");
-  assert.equal(await failing.stop(), 0);
-  assert.deepEqual([bench.read("trigger"), bench.read("brightness")], ["mmc0", "37"]);
+  assertEquals(await failing.stop(), 0);
+  assertEquals([bench.read("trigger"), bench.read("brightness")], ["mmc0", "37"]);
   await host.stop();
   bench.remove();
 });
@@ -141,15 +141,15 @@ Deno.test("an LED that isn't there costs one line that names what is, and one th
   const bench = new Bench();
   const without = await bench.node("--led", "led9");
   await wait(200);
-  assert.match(without.log, /LED \S+\/leds\/led9 can't be used: not found; set led to one of: ACT/);
-  assert.equal(await without.stop(), 0);
+  assertMatch(without.log, /LED \S+\/leds\/led9 can't be used: not found; set led to one of: ACT/);
+  assertEquals(await without.stop(), 0);
   const node = await bench.node();
   Deno.removeSync(`${bench.directory}/leds/ACT/brightness`);
   await wait(1_000);
   const { samples } = await node.status();
   await wait(2_500);
-  assert.ok((await node.status()).samples - samples > 30);
-  assert.equal(await node.stop(), 0);
-  assert.equal(node.log.match(/ LED /g)?.length, 1, node.log);
+  assert((await node.status()).samples - samples > 30);
+  assertEquals(await node.stop(), 0);
+  assertEquals(node.log.match(/ LED /g)?.length, 1, node.log);
   bench.remove();
 });

@@ -1,11 +1,11 @@
 /** The pages as processes serve them; compiled ones (HOLDFAST_BIN) must have the files inside. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 
 async function text(url: string): Promise<string> {
   const response = await fetch(url);
   const body = await response.text();
-  assert.equal(response.status, 200, `${url}: ${body}`);
+  assertEquals(response.status, 200, `${url}: ${body}`);
   return body;
 }
 
@@ -19,11 +19,11 @@ Deno.test("host and node serve their pages, and each file that the host's page n
   ]).ready();
   const origin = `http://127.0.0.1:${host.httpPort}`;
   const files = [...(await text(`${origin}/`)).matchAll(/="(\/assets\/[^"]+)"/g)];
-  assert.ok(files.length > 20);
-  for (const [, path] of files) assert.ok((await text(origin + path!)).length > 0, path);
-  assert.equal(await text(`${origin}/nodes/pump-7`), await text(`${origin}/`));
-  assert.match(await text(`http://127.0.0.1:${node.httpPort}/`), /"node_id":"pump-7"/);
-  assert.equal(await node.stop(), 0);
-  assert.equal(await host.stop(), 0);
+  assert(files.length > 20);
+  for (const [, path] of files) assert((await text(origin + path!)).length > 0, path);
+  assertEquals(await text(`${origin}/nodes/pump-7`), await text(`${origin}/`));
+  assertMatch(await text(`http://127.0.0.1:${node.httpPort}/`), /"node_id":"pump-7"/);
+  assertEquals(await node.stop(), 0);
+  assertEquals(await host.stop(), 0);
   await Deno.remove(directory, { recursive: true });
 });

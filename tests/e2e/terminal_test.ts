@@ -1,5 +1,5 @@
 /** The terminal views as real processes against a host that is made up, in this process. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Hono } from "hono";
 import { recordKey } from "../../lib/cli/tail_view.ts";
 import { createFakeHost } from "../web/fake_host.ts";
@@ -120,26 +120,26 @@ const hasScript = (() => {
 Deno.test("host nodes lists the fleet, worst first, and with --json what the API says", async () => {
   const site = new Site();
   const table = View.of("nodes", "--url", site.url);
-  assert.equal(await table.ended(), 0);
+  assertEquals(await table.ended(), 0);
   const lines = table.out.trimEnd().split("\n");
-  assert.equal(lines.length, 31);
-  assert.match(lines[0]!, /^NODE +STATE +LAG +BACKLOG +REC\/S +ANOM\/H +CONFIG +SEEN {2}NOTE$/);
-  assert.match(lines[1]!, /^pump-3 +Live .*Lost records, 1,204 records \(evicted\)$/);
-  assert.match(lines[2]!, /^pump-17 +Silent .* 2520 +- .* 4 min {2}Silent, 2,520 records/);
-  assert.match(lines[3]!, /^pump-9 +Degraded .*Log nearly full, 93 %/);
+  assertEquals(lines.length, 31);
+  assertMatch(lines[0]!, /^NODE +STATE +LAG +BACKLOG +REC\/S +ANOM\/H +CONFIG +SEEN {2}NOTE$/);
+  assertMatch(lines[1]!, /^pump-3 +Live .*Lost records, 1,204 records \(evicted\)$/);
+  assertMatch(lines[2]!, /^pump-17 +Silent .* 2520 +- .* 4 min {2}Silent, 2,520 records/);
+  assertMatch(lines[3]!, /^pump-9 +Degraded .*Log nearly full, 93 %/);
   const json = View.of("nodes", "--json", "--url", site.url);
-  assert.equal(await json.ended(), 0);
-  assert.equal(JSON.parse(json.out).length, 30);
+  assertEquals(await json.ended(), 0);
+  assertEquals(JSON.parse(json.out).length, 30);
   await site.close();
 });
 
 Deno.test("host top into a pipe prints one snapshot and ends", async () => {
   const site = new Site();
   const top = View.of("top", "--url", site.url);
-  assert.equal(await top.ended(), 0);
-  assert.equal(top.out.includes("\x1b"), false);
-  assert.match(top.out, /^holdfast 0\.2\.0 .* store ok, 45\.0 M records, 13\.2 GB\nNODE /);
-  assert.equal(top.out.trimEnd().split("\n").length, 32);
+  assertEquals(await top.ended(), 0);
+  assertEquals(top.out.includes("\x1b"), false);
+  assertMatch(top.out, /^holdfast 0\.2\.0 .* store ok, 45\.0 M records, 13\.2 GB\nNODE /);
+  assertEquals(top.out.trimEnd().split("\n").length, 32);
   await site.close();
 });
 
@@ -153,8 +153,8 @@ Deno.test({
     const line = `stty rows 12 cols 90; ${path} ${args.join(" ")}; echo status $?; stty -a`;
     const top = new View("script", ["-qec", line, "/dev/null"], { NO_COLOR: "1" });
     await top.prints(/pump-17 +Silent/);
-    assert.ok(top.out.includes(ENTER));
-    assert.equal(top.out.includes("pump-30"), false, "twelve rows hold eight nodes");
+    assert(top.out.includes(ENTER));
+    assertEquals(top.out.includes("pump-30"), false, "twelve rows hold eight nodes");
     await top.press("/pump-30\r");
     await top.prints(/filter: pump-30/);
     await top.prints(/pump-30 +Live/);
@@ -166,9 +166,9 @@ Deno.test({
     await top.press("q");
     await top.prints(/status 0/);
     const after = top.out.slice(top.out.lastIndexOf(LEAVE));
-    assert.ok(after.startsWith(LEAVE));
+    assert(after.startsWith(LEAVE));
     await top.prints(/\bicanon\b/);
-    assert.match(top.out.slice(top.out.lastIndexOf(LEAVE)), /(^|\s)icanon\b[^]*(^|\s)echo\b/);
+    assertMatch(top.out.slice(top.out.lastIndexOf(LEAVE)), /(^|\s)icanon\b[^]*(^|\s)echo\b/);
     await top.ended();
     await site.close();
   },
@@ -186,7 +186,7 @@ Deno.test({
     const top = new View("script", ["-qec", line, "/dev/null"], { PIDFILE: pidFile });
     await top.prints(/status 0/);
     await top.prints(/\bicanon\b/);
-    assert.match(top.out.slice(top.out.lastIndexOf(LEAVE)), /(^|\s)icanon\b[^]*(^|\s)echo\b/);
+    assertMatch(top.out.slice(top.out.lastIndexOf(LEAVE)), /(^|\s)icanon\b[^]*(^|\s)echo\b/);
     await top.ended();
     Deno.removeSync(pidFile);
     await site.close();
@@ -209,8 +209,8 @@ Deno.test("host tail follows events over an outage of the host, and none of them
   await tail.prints(/pump-4 +disconnected/);
   await tail.prints(/answers again/, "err");
   await tail.stop();
-  assert.equal(tail.out.match(/\n/g)?.length, 4, tail.out);
-  assert.equal(/\p{Cc}/u.test(tail.out.replaceAll("\n", "")), false);
+  assertEquals(tail.out.match(/\n/g)?.length, 4, tail.out);
+  assertEquals(/\p{Cc}/u.test(tail.out.replaceAll("\n", "")), false);
   await site.close();
 });
 
@@ -221,16 +221,16 @@ Deno.test("host tail of a node shows its records and events, with --anomalies on
   const tail = View.of("tail", "pump-1", "--url", site.url);
   await tail.prints(/pump-1 +#\d+ +temp_c \S+ +rail_v \S+/);
   await tail.stop();
-  assert.match(tail.out, /pump-1 +connected/);
-  assert.equal(tail.out.includes("pump-2"), false);
+  assertMatch(tail.out, /pump-1 +connected/);
+  assertEquals(tail.out.includes("pump-2"), false);
   const json = View.of("tail", "pump-1", "nobody", "--json", "--url", site.url);
   await json.prints(/"type":"telemetry"/);
   await json.prints(/no node "nobody" is known yet/, "err");
   await json.stop();
   const items = json.out.trimEnd().split("\n").map((line) => JSON.parse(line));
   const keys = items.filter(({ type }) => type === "telemetry").map(recordKey);
-  assert.equal(new Set(keys).size, keys.length);
-  assert.equal(items.filter(({ type }) => type === "event").length, 1);
+  assertEquals(new Set(keys).size, keys.length);
+  assertEquals(items.filter(({ type }) => type === "event").length, 1);
   site.event("pump-1", "anomaly_close", { severity: "low", metrics: ["temp_c"] });
   const anomalies = View.of("tail", "pump-1", "--anomalies", "--json", "--url", site.url);
   await anomalies.prints(/anomaly_close/);
@@ -238,7 +238,7 @@ Deno.test("host tail of a node shows its records and events, with --anomalies on
   await anomalies.stop();
   for (const line of anomalies.out.trimEnd().split("\n")) {
     const { kind, anomaly } = JSON.parse(line);
-    assert.ok(kind === "anomaly_close" || anomaly.is_anomaly);
+    assert(kind === "anomaly_close" || anomaly.is_anomaly);
   }
   await site.close();
 });
@@ -249,7 +249,7 @@ Deno.test("a reader that goes away ends host tail", async () => {
   const line = `${path} ${args.join(" ")} | head -n 2; echo ended`;
   const view = new View("sh", ["-c", line]);
   await view.prints(/^(.*\n){2}ended/);
-  assert.equal(await view.ended(), 0);
+  assertEquals(await view.ended(), 0);
   await site.close();
 });
 
@@ -258,10 +258,10 @@ Deno.test("the views send HOLDFAST_HTTP_TOKEN where the host wants it, and say s
   site.token = "sesame-sesame-sesame";
   const [path, args] = command(["nodes", "--url", site.url]);
   const without = new View(path, args, { HOLDFAST_HTTP_TOKEN: "" });
-  assert.equal(await without.ended(), 1);
-  assert.match(without.err, /^host: .*set HOLDFAST_HTTP_TOKEN.*\n$/);
+  assertEquals(await without.ended(), 1);
+  assertMatch(without.err, /^host: .*set HOLDFAST_HTTP_TOKEN.*\n$/);
   const allowed = new View(path, args, { HOLDFAST_HTTP_TOKEN: site.token });
-  assert.equal(await allowed.ended(), 0);
+  assertEquals(await allowed.ended(), 0);
   await site.close();
 });
 
@@ -282,20 +282,20 @@ Deno.test("what can't work ends with one line: status 1 for the world, 2 for the
   ];
   await Promise.all(cases.map(async ([args, status, wanted]) => {
     const view = View.of(...args);
-    assert.equal(await view.ended(), status, view.err);
-    assert.match(view.err, /^host: [^\n]*\n$/);
-    assert.match(view.err, wanted);
+    assertEquals(await view.ended(), status, view.err);
+    assertMatch(view.err, /^host: [^\n]*\n$/);
+    assertMatch(view.err, wanted);
   }));
 });
 
 Deno.test("each view has a --help, and host --help names them", async () => {
   const views = ["nodes", "top", "tail"];
   const all = View.of("--help");
-  assert.equal(await all.ended(), 0);
+  assertEquals(await all.ended(), 0);
   await Promise.all(views.map(async (name) => {
     const view = View.of(name, "--help");
-    assert.equal(await view.ended(), 0);
-    assert.match(view.out, new RegExp(`^host ${name}: `));
-    assert.match(all.out, new RegExp(`host ${name} `));
+    assertEquals(await view.ended(), 0);
+    assertMatch(view.out, new RegExp(`^host ${name}: `));
+    assertMatch(all.out, new RegExp(`host ${name} `));
   }));
 });

@@ -1,5 +1,5 @@
 /** One verdict: states, concerns and sentences, as all who show them get them. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import fc from "fast-check";
 import { CONCERN_KINDS, CONCERNS } from "../../lib/fleet/concerns.ts";
 import { deviceConcerns, type DeviceState, deviceVerdict } from "../../lib/fleet/device.ts";
@@ -58,10 +58,10 @@ const CASES: [what: string, more: Record<string, unknown>, state: string, kinds:
 for (const [what, more, state, kinds] of CASES) {
   Deno.test(`fleet: ${what} is ${state}, with concerns [${kinds}]`, () => {
     const node = summary("a", NOW, more);
-    assert.equal(node.state, state);
-    assert.deepEqual(node.concerns.map(({ kind }) => kind), kinds);
-    assert.ok(isNodeSummary(node));
-    assert.ok(node.verdict.text.length > 0);
+    assertEquals(node.state, state);
+    assertEquals(node.concerns.map(({ kind }) => kind), kinds);
+    assert(isNodeSummary(node));
+    assert(node.verdict.text.length > 0);
   });
 }
 
@@ -69,39 +69,39 @@ Deno.test("fleet: the headline, the list of /status and the concerns say the sam
   const nodes = CASES.map(([, more], i) => summary(`n${i}`, NOW, more));
   const verdict = fleetVerdict(nodes, OK);
   const troubled = nodes.filter(({ concerns }) => concerns.length > 0);
-  assert.equal(verdict.attention, troubled.length);
+  assertEquals(verdict.attention, troubled.length);
   const lines = attentionLines(nodes, OK);
-  assert.deepEqual(
+  assertEquals(
     new Set(lines.map((line) => line.split(":")[0])),
     new Set(troubled.map((n) => n.node_id)),
   );
-  assert.equal(verdict.safe, false);
-  assert.match(verdict.safety, /^7 records were lost/);
+  assertEquals(verdict.safe, false);
+  assertMatch(verdict.safety, /^7 records were lost/);
 });
 
 Deno.test("fleet: losses and a failing store are unsafe, silence alone is not, nothing at all is fine", () => {
-  assert.equal(fleetVerdict([summary("a", NOW)], OK).safety, "All data safe.");
-  assert.equal(fleetVerdict([summary("a", NOW, away(9e6))], OK).safe, true);
-  assert.equal(fleetVerdict([summary("a", NOW)], { ok: false, error: "full" }).safe, false);
-  assert.match(attentionLines([], { ok: false, error: "full" })[0]!, /can't commit: full/);
+  assertEquals(fleetVerdict([summary("a", NOW)], OK).safety, "All data safe.");
+  assertEquals(fleetVerdict([summary("a", NOW, away(9e6))], OK).safe, true);
+  assertEquals(fleetVerdict([summary("a", NOW)], { ok: false, error: "full" }).safe, false);
+  assertMatch(attentionLines([], { ok: false, error: "full" })[0]!, /can't commit: full/);
 });
 
 Deno.test("fleet: every state and concern has its words, and every concern says what to do", () => {
-  for (const { word, help } of Object.values(STATES)) assert.ok(word !== "" && help !== "");
-  for (const kind of CONCERN_KINDS) assert.ok(CONCERNS[kind].todo.length > 20, kind);
+  for (const { word, help } of Object.values(STATES)) assert(word !== "" && help !== "");
+  for (const kind of CONCERN_KINDS) assert(CONCERNS[kind].todo.length > 20, kind);
 });
 
 Deno.test("fleet: what a disk says of a node never stops a start, and keeps what makes sense", () => {
   fc.assert(fc.property(fc.anything(), (known) => {
-    assert.ok(isSound(restoreNodeInfo("a", known, NOW)));
+    assert(isSound(restoreNodeInfo("a", known, NOW)));
   }));
   const known = { ...newNodeInfo("b", 5), records: 42, backlog: "many", connected: true, junk: 1 };
   const restored = restoreNodeInfo("a", known, NOW);
-  assert.equal(restored.node_id, "a");
-  assert.equal(restored.records, 42);
-  assert.equal(restored.backlog, 0);
-  assert.equal(restored.connected, false);
-  assert.ok(!("junk" in restored));
+  assertEquals(restored.node_id, "a");
+  assertEquals(restored.records, 42);
+  assertEquals(restored.backlog, 0);
+  assertEquals(restored.connected, false);
+  assert(!("junk" in restored));
 });
 
 function isSound(info: ReturnType<typeof restoreNodeInfo>): boolean {
@@ -127,10 +127,10 @@ const DEVICE: DeviceState = {
 };
 
 Deno.test("fleet: a device that lost records says so also once the host knows of it", () => {
-  assert.equal(deviceVerdict(DEVICE).safe, true);
+  assertEquals(deviceVerdict(DEVICE).safe, true);
   const verdict = deviceVerdict({ ...DEVICE, lost_records: 143 });
-  assert.equal(verdict.safe, false);
-  assert.equal(verdict.text, "143 records were lost");
+  assertEquals(verdict.safe, false);
+  assertEquals(verdict.text, "143 records were lost");
 });
 
 Deno.test("fleet: a device lists what is wrong, the gravest first", () => {
@@ -143,13 +143,13 @@ Deno.test("fleet: a device lists what is wrong, the gravest first", () => {
     gaps: [{ from_seq: 1, to_seq: 3, reason: "evicted" }],
     degraded: true,
   });
-  assert.deepEqual(concerns.map(({ kind }) => kind), ["disk", "gap", "link", "degraded"]);
+  assertEquals(concerns.map(({ kind }) => kind), ["disk", "gap", "link", "degraded"]);
 });
 
 Deno.test("fleet: numbers read as people say them", () => {
-  assert.equal(exact(1_234_567), "1,234,567");
-  assert.equal(bytesText(268_435_456), "268 MB");
-  assert.deepEqual([5_400, 42_000, 252_000, 90 * 60_000, 3 * 86_400_000].map(spanText), [
+  assertEquals(exact(1_234_567), "1,234,567");
+  assertEquals(bytesText(268_435_456), "268 MB");
+  assertEquals([5_400, 42_000, 252_000, 90 * 60_000, 3 * 86_400_000].map(spanText), [
     "5.4 s",
     "42 s",
     "4 min 12 s",

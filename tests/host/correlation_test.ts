@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assertEquals } from "@std/assert";
 import { AnomalyEvents } from "../../lib/host/anomaly_events.ts";
 import { FleetCorrelation } from "../../lib/host/correlation.ts";
 import type { Node } from "../../lib/host/registry.ts";
@@ -17,9 +17,9 @@ Deno.test("nodes that move together are one event, named in the order in which t
   fleet.opened(opened("b", 100_500), 103_300);
   fleet.opened(opened("a", 100_000), 103_400);
   fleet.opened(opened("a", 104_000, "temp_c"), 104_000);
-  assert.deepEqual(fleet.tick(105_000, 8), [], "more may come");
+  assertEquals(fleet.tick(105_000, 8), [], "more may come");
   const [event] = fleet.tick(109_000, 8);
-  assert.deepEqual(event, {
+  assertEquals(event, {
     nodes_count: 3,
     connected: 8,
     nodes: ["a", "b", "c"],
@@ -29,7 +29,7 @@ Deno.test("nodes that move together are one event, named in the order in which t
     spread_ms: 3_000,
     ids: ["1-a", "1-b", "1-c"],
   });
-  assert.deepEqual(fleet.tick(200_000, 8), [], "told once");
+  assertEquals(fleet.tick(200_000, 8), [], "told once");
 });
 
 Deno.test("few nodes, a small part of them, and nodes that move at different times are no fleet event", () => {
@@ -38,11 +38,11 @@ Deno.test("few nodes, a small part of them, and nodes that move at different tim
     for (const [node, atMs] of events) fleet.opened(opened(node, atMs), atMs);
     return fleet.tick(1e6, connected).length;
   };
-  assert.equal(tell([["a", 1], ["b", 2]], 2), 0);
-  assert.equal(tell([["a", 1], ["a", 2], ["a", 3]], 1), 0);
-  assert.equal(tell([["a", 1], ["b", 2], ["c", 3]], 13), 0);
-  assert.equal(tell([["a", 1], ["b", 20_000], ["c", 40_000]], 3), 0);
-  assert.equal(tell([["a", 1], ["b", 2], ["c", 3]], 12), 1);
+  assertEquals(tell([["a", 1], ["b", 2]], 2), 0);
+  assertEquals(tell([["a", 1], ["a", 2], ["a", 3]], 1), 0);
+  assertEquals(tell([["a", 1], ["b", 2], ["c", 3]], 13), 0);
+  assertEquals(tell([["a", 1], ["b", 20_000], ["c", 40_000]], 3), 0);
+  assertEquals(tell([["a", 1], ["b", 2], ["c", 3]], 12), 1);
 });
 
 Deno.test("after an outage nodes return one by one: their events are still one", () => {
@@ -52,11 +52,11 @@ Deno.test("after an outage nodes return one by one: their events are still one",
     const now = 1_000_000 + 1_000 * second;
     if (second % 30 === 0 && second < 120) fleet.opened(opened(`n${second}`, 500_000), now);
     for (const { nodes_count } of fleet.tick(now, 4)) {
-      assert.equal(nodes_count, 4);
+      assertEquals(nodes_count, 4);
       told++;
     }
   }
-  assert.equal(told, 1);
+  assertEquals(told, 1);
 });
 
 function record(nodeId: string, events: AnomalyEvent[], bootId = "b"): TelemetryRecord {
@@ -91,12 +91,12 @@ Deno.test("events in records become the host's, each once, also where a record i
   const anomalies = new AnomalyEvents("*");
   const node = { node_id: "a", boot_id: "b" } as Node;
   const [first] = anomalies.eventsOf(node, record("a", [EVENT]), 2_000);
-  assert.equal(first?.kind, "anomaly_open");
-  assert.equal(first?.nodeId, "a");
-  assert.deepEqual(first?.detail, { ...EVENT, seq: 5, epoch: "9f2c4e11a0b3d5c7" });
-  assert.deepEqual(anomalies.eventsOf(node, record("a", [EVENT]), 3_000), []);
+  assertEquals(first?.kind, "anomaly_open");
+  assertEquals(first?.nodeId, "a");
+  assertEquals(first?.detail, { ...EVENT, seq: 5, epoch: "9f2c4e11a0b3d5c7" });
+  assertEquals(anomalies.eventsOf(node, record("a", [EVENT]), 3_000), []);
   const closed = { ...EVENT, state: "close" as const, duration_ms: 5_000 };
-  assert.deepEqual(
+  assertEquals(
     anomalies.eventsOf(node, record("a", [closed]), 4_000).map(({ kind }) => kind),
     ["anomaly_close"],
   );
@@ -110,8 +110,8 @@ Deno.test("nodes are held against each other by the host's clock, whatever their
     anomalies.eventsOf(node, record(id, [event]), 51_500);
   }
   const [fleet] = anomalies.tick(57_000, 3);
-  assert.equal(fleet?.kind, "anomaly_fleet");
-  assert.equal(fleet?.nodeId, "*");
-  assert.deepEqual(fleet?.detail.nodes, ["a", "b", "c"]);
-  assert.equal(fleet?.detail.since_wall_ms, 51_000);
+  assertEquals(fleet?.kind, "anomaly_fleet");
+  assertEquals(fleet?.nodeId, "*");
+  assertEquals(fleet?.detail.nodes, ["a", "b", "c"]);
+  assertEquals(fleet?.detail.since_wall_ms, 51_000);
 });

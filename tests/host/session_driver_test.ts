@@ -1,5 +1,5 @@
 /** A session on a connection, as the host keeps it. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { TestHost, until } from "../web/test_host.ts";
 
 Deno.test("a node that doesn't wait for the welcome is heard: what follows its hello is stored", async () => {
@@ -13,7 +13,7 @@ Deno.test("a node that doesn't wait for the welcome is heard: what follows its h
   await until("the first are stored", () => isAcked(3));
   wire.say(test.record("pump-7", 4));
   await until("what comes later too", () => isAcked(4));
-  assert.equal(test.host.registry.nodes[0]!.records, 4);
+  assertEquals(test.host.registry.nodes[0]!.records, 4);
   await test.stop();
 });
 
@@ -33,7 +33,7 @@ Deno.test("a replay is told of where there was one, not where a few records were
     return events.some(({ kind }) => kind === "replayed");
   });
   const events = await test.host.store.events({ kind: "replayed", limit: 10 });
-  assert.deepEqual(events.map(({ node_id }) => node_id), ["many"]);
-  assert.ok(test.host.registry.nodes.every(({ replaying }) => !replaying));
+  assertEquals(events.map(({ node_id }) => node_id), ["many"]);
+  assert(test.host.registry.nodes.every(({ replaying }) => !replaying));
   await test.stop();
 });

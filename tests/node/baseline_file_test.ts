@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { type EventSettings, MetricBank } from "../../lib/anomaly/bank.ts";
 import {
   BASELINE_NAME,
@@ -62,7 +62,7 @@ Deno.test("baselines survive a restart, also a power cut in the middle of saving
   const counting = disk.clone();
   counting.onChange = () => changes++;
   await fileOf(counting, clock, taught()).save();
-  assert.ok(changes >= 7);
+  assert(changes >= 7);
   for (let cut = 1; cut <= changes; cut++) {
     const copy = disk.clone();
     let left = cut;
@@ -79,7 +79,7 @@ Deno.test("baselines survive a restart, also a power cut in the middle of saving
     await Promise.race([saved, new Promise((resolve) => setTimeout(resolve, 50))]);
     const bank = bankOf();
     await fileOf(survivor!, clock, bank).load();
-    assert.ok(knows(bank, clock), `cut at change ${cut}`);
+    assert(knows(bank, clock), `cut at change ${cut}`);
   }
 });
 
@@ -115,29 +115,29 @@ Deno.test("no file, a damaged one, an old one and one of another rate cost learn
     const sampleHz = spoil(disk, later);
     const bank = bankOf();
     await fileOf(disk, later, bank, sampleHz).load();
-    assert.equal(knows(bank, later), false, name);
+    assertEquals(knows(bank, later), false, name);
   }
 });
 
 Deno.test("baselines from the future count as a day old: known, and nothing is concluded at first", () => {
   const text = [...baselineLines(taught(), 10, { monoMs: 0, wallMs: WALL_MS })].join("");
   const { metrics, ageMs } = parseBaselines(text, 10, 1_000);
-  assert.equal(ageMs, 86_400_000);
+  assertEquals(ageMs, 86_400_000);
   const bank = bankOf();
   bank.restore(metrics, [], ageMs, { monoMs: 0, wallMs: 1_000 });
   const noise = gaussian(2);
   for (let i = 0; i < 600; i++) {
     const { events } = bank.observe({ a: 90 + noise() }, { monoMs: 100 * i, wallMs: 100 * i });
-    assert.equal(events, undefined);
+    assertEquals(events, undefined);
   }
 });
 
 Deno.test("a damaged line costs its metric only", () => {
   const lines = [...baselineLines(taught(), 10, { monoMs: 0, wallMs: WALL_MS })];
-  assert.equal(lines.length, 3);
+  assertEquals(lines.length, 3);
   lines[1] = lines[1]!.replace("1", "2");
   const { metrics } = parseBaselines(lines.join(""), 10, WALL_MS + 1_000);
-  assert.deepEqual(metrics.map(({ metric }) => metric), ["b"]);
+  assertEquals(metrics.map(({ metric }) => metric), ["b"]);
 });
 
 Deno.test("a disk that can't be written costs the saving only, and the next one succeeds", async () => {
@@ -148,12 +148,12 @@ Deno.test("a disk that can't be written costs the saving only, and the next one 
     disk.faults[fault] = true;
     await file.save();
     disk.faults[fault] = false;
-    assert.ok(!disk.namesNow.includes(BASELINE_NAME));
+    assert(!disk.namesNow.includes(BASELINE_NAME));
   }
   disk.faults.capacity = 100;
   await file.save();
   disk.faults.capacity = Infinity;
-  assert.ok(!disk.namesNow.includes(BASELINE_NAME));
+  assert(!disk.namesNow.includes(BASELINE_NAME));
   await file.save();
-  assert.deepEqual(disk.namesNow, [BASELINE_NAME]);
+  assertEquals(disk.namesNow, [BASELINE_NAME]);
 });

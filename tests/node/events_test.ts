@@ -1,5 +1,5 @@
 /** Anomaly events on their whole way, in the simulated world: sensor to node, record, host, host's events. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { LINE_BYTES_MAX } from "../../lib/limits.ts";
 import type { EventRow } from "../../lib/store/store.ts";
 import { parseNodeMessage } from "../../lib/protocol/message.ts";
@@ -37,16 +37,16 @@ Deno.test("each event of a node is told once by the host, and nodes that move to
   const rows = collect(world);
   for (const device of world.devices) await world.startNode(device);
   await world.runUntil(1_800_000);
-  assert.deepEqual(told(rows), stored(world));
+  assertEquals(told(rows), stored(world));
   const of = (kind: string) => rows.filter((row) => row.kind === kind);
-  assert.ok(of("anomaly_open").length >= 6, `${of("anomaly_open").length} events`);
-  assert.equal(of("anomaly_open").length, of("anomaly_close").length);
-  assert.deepEqual([...new Set(of("anomaly_open").map(({ detail }) => String(detail.metrics)))], [
+  assert(of("anomaly_open").length >= 6, `${of("anomaly_open").length} events`);
+  assertEquals(of("anomaly_open").length, of("anomaly_close").length);
+  assertEquals([...new Set(of("anomaly_open").map(({ detail }) => String(detail.metrics)))], [
     "rail_v",
   ]);
   // Every device plays the same signals, so each sag strikes all of them.
-  assert.equal(3 * of("anomaly_fleet").length, of("anomaly_open").length);
-  assert.deepEqual(of("anomaly_fleet")[0]!.detail.metrics, ["rail_v"]);
+  assertEquals(3 * of("anomaly_fleet").length, of("anomaly_open").length);
+  assertEquals(of("anomaly_fleet")[0]!.detail.metrics, ["rail_v"]);
   world.stop();
 });
 
@@ -67,18 +67,18 @@ Deno.test("events survive thinning, an outage of the host, and a node that is ki
       kills++;
     }
   }
-  assert.equal(kills, 1);
-  assert.ok((await device!.node!.status()).degraded);
+  assertEquals(kills, 1);
+  assert((await device!.node!.status()).degraded);
   await world.startHost();
   const rows = collect(world);
   await world.runUntil(2_100_000);
-  assert.deepEqual(told(rows), stored(world));
+  assertEquals(told(rows), stored(world));
   const ids = (kind: string) =>
     new Set(rows.filter((row) => row.kind === kind).map(({ detail }) => String(detail.id)));
   const opened = ids("anomaly_open"), closed = ids("anomaly_close");
-  assert.ok(opened.size >= 5, `${opened.size} events`);
+  assert(opened.size >= 5, `${opened.size} events`);
   const left = [...opened].filter((id) => !closed.has(id));
-  assert.equal(left.length, (await device!.node!.status()).events.open, `left open: ${left}`);
+  assertEquals(left.length, (await device!.node!.status()).events.open, `left open: ${left}`);
   world.stop();
 });
 
@@ -114,9 +114,9 @@ Deno.test("a record of hundreds of long names, all anomalous and thinned, still 
     cfg_version: 1,
   });
   const line = recordLine(linePrefix("n".repeat(64), "0123456789abcdef"), 2 ** 48, payload);
-  assert.ok(line.length <= LINE_BYTES_MAX + 1, `${line.length} bytes`);
+  assert(line.length <= LINE_BYTES_MAX + 1, `${line.length} bytes`);
   const parsed = parseNodeMessage(new TextDecoder().decode(line).trim());
-  assert.ok(parsed.ok && parsed.message.type === "telemetry");
-  assert.equal(parsed.message.anomaly.events?.length, 8);
-  assert.equal(parsed.message.diagnostics.cut, true);
+  assert(parsed.ok && parsed.message.type === "telemetry");
+  assertEquals(parsed.message.anomaly.events?.length, 8);
+  assertEquals(parsed.message.diagnostics.cut, true);
 });

@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { NODE_SETTINGS } from "../../lib/config/node_settings.ts";
 import {
   isLosing,
@@ -35,20 +35,20 @@ function flashes(pattern: LedPattern): number {
 
 Deno.test("patternOf() shows what matters most: failure, anomaly, degraded, disconnected, healthy", () => {
   const name = (state: Partial<LedState>) => patternOf({ ...WELL, ...state }).name;
-  assert.equal(name({}), "healthy");
-  assert.equal(name({ connected: false }), "disconnected");
-  assert.equal(name({ connected: false, degraded: true }), "degraded");
-  assert.equal(name({ connected: false, degraded: true, anomaly: true }), "anomaly");
+  assertEquals(name({}), "healthy");
+  assertEquals(name({ connected: false }), "disconnected");
+  assertEquals(name({ connected: false, degraded: true }), "degraded");
+  assertEquals(name({ connected: false, degraded: true, anomaly: true }), "anomaly");
   for (const fault of [{ writable: false }, { losing: true }, { sampling: false }]) {
-    assert.equal(name({ connected: false, degraded: true, anomaly: true, ...fault }), "failure");
-    assert.equal(name(fault), "failure");
+    assertEquals(name({ connected: false, degraded: true, anomaly: true, ...fault }), "failure");
+    assertEquals(name(fault), "failure");
   }
 });
 
 Deno.test("isLosing() counts faults of this device only", () => {
   const losing = (...reasons: string[]) => isLosing(reasons.map((reason) => ({ reason })));
-  assert.deepEqual([losing(), losing("unsynced", "compacted")], [false, false]);
-  assert.deepEqual(["evicted", "corrupt", "unwritten"].map((reason) => losing(reason)), [
+  assertEquals([losing(), losing("unsynced", "compacted")], [false, false]);
+  assertEquals(["evicted", "corrupt", "unwritten"].map((reason) => losing(reason)), [
     ...[true, true, true],
   ]);
 });
@@ -57,18 +57,18 @@ Deno.test("no two patterns look the same within four seconds, whenever one start
   const seen = LED_PATTERNS.map(signature);
   for (const [i, one] of seen.entries()) {
     for (const other of seen.slice(i + 1)) {
-      assert.equal((one + one).includes(other), false, LED_PATTERNS[i]!.name);
+      assertEquals((one + one).includes(other), false, LED_PATTERNS[i]!.name);
     }
   }
   const counts = LED_PATTERNS.map(flashes);
-  assert.deepEqual(counts, [32, 8, 6, 4, 2]);
+  assertEquals(counts, [32, 8, 6, 4, 2]);
 });
 
 Deno.test("no step of a pattern is too short to be seen, and no round longer than two seconds", () => {
   for (const pattern of LED_PATTERNS) {
-    assert.equal(pattern.steps.length % 2, 0, pattern.name);
-    assert.ok(pattern.steps.every((ms) => ms >= 60), pattern.name);
-    assert.ok(periodMs(pattern) <= 2_000, pattern.name);
+    assertEquals(pattern.steps.length % 2, 0, pattern.name);
+    assert(pattern.steps.every((ms) => ms >= 60), pattern.name);
+    assert(periodMs(pattern) <= 2_000, pattern.name);
   }
 });
 
@@ -76,9 +76,9 @@ Deno.test("lightAt() says until when the light stays as it is", () => {
   for (const pattern of LED_PATTERNS) {
     for (let ms = 0; ms < WATCHED_MS;) {
       const { on, untilMs } = lightAt(pattern, ms);
-      assert.ok(untilMs > ms);
-      assert.equal(lightAt(pattern, untilMs - 0.5).on, on);
-      assert.equal(lightAt(pattern, untilMs).on, !on);
+      assert(untilMs > ms);
+      assertEquals(lightAt(pattern, untilMs - 0.5).on, on);
+      assertEquals(lightAt(pattern, untilMs).on, !on);
       ms = untilMs;
     }
   }
@@ -121,29 +121,29 @@ Deno.test("runLed() wakes at the edges only, and changes the pattern at the end 
   const clock = new StepClock();
   const state = () => ({ ...WELL, connected: clock.nowMs >= 1_500 });
   const seen = await watch(clock, 4_000, state);
-  assert.deepEqual(seen, ["+0", "-100", "+300", "-400", "+2000", "-2100", "+4000"]);
-  assert.equal(clock.wakes, seen.length);
+  assertEquals(seen, ["+0", "-100", "+300", "-400", "+2000", "-2100", "+4000"]);
+  assertEquals(clock.wakes, seen.length);
 });
 
 Deno.test("runLed() doesn't drift with late timers, and a stall is not made up", async () => {
   const late = new StepClock();
   late.lateMs = () => 3;
   const seen = await watch(late, 20_000, () => WELL);
-  assert.equal(seen.at(-1), "+20003");
+  assertEquals(seen.at(-1), "+20003");
   const stalled = new StepClock();
   let sleeps = 0;
   stalled.lateMs = () => ++sleeps === 2 ? 60_000 : 0;
   const after = await watch(stalled, 64_000, () => WELL);
-  assert.deepEqual(after, ["+0", "-100", "+62000", "-62100", "+64000"]);
+  assertEquals(after, ["+0", "-100", "+62000", "-62100", "+64000"]);
 });
 
 Deno.test("the setting led takes names of LEDs and nothing that leaves led_path", () => {
   const { pattern } = NODE_SETTINGS.led;
   for (const name of ["", "ACT", "led0", "input3::capslock", "beaglebone:green:usr0", "phy0-led"]) {
-    assert.ok(pattern.test(name), name);
+    assert(pattern.test(name), name);
   }
   for (const name of ["..", ".", "../x", "a/b", "/sys", ".hidden", "a\n", "a b", "x".repeat(65)]) {
-    assert.equal(pattern.test(name), false, JSON.stringify(name));
+    assertEquals(pattern.test(name), false, JSON.stringify(name));
   }
 });
 
@@ -151,7 +151,7 @@ Deno.test("docs/led.md shows the table that the code follows", async () => {
   const page = await Deno.readTextFile(new URL("../../docs/led.md", import.meta.url));
   const rows = page.split("\n").filter((line) => line.startsWith("|")).slice(2)
     .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
-  assert.deepEqual(
+  assertEquals(
     rows,
     LED_PATTERNS.map(({ name, looks, means, steps }) => [name, looks, means, steps.join(", ")]),
   );

@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { Diagnostics } from "../../lib/node/diagnostics.ts";
 import { Degraded, Downsampler, samplesPerRecord } from "../../lib/node/downsample.ts";
@@ -30,20 +30,20 @@ Deno.test("Downsampler puts every sample into exactly one record, in order, anom
     const records = steps.flatMap(({ anomaly, n }, i) => downsampler.push(sample(i, anomaly), n));
     records.push(...downsampler.flush());
     const samples = records.reduce((sum, { agg }) => sum + (agg?.n ?? 1), 0);
-    assert.equal(samples, steps.length);
+    assertEquals(samples, steps.length);
     const times = records.map(({ ts_mono_ms }) => ts_mono_ms);
-    assert.deepEqual(times, [...times].sort((a, b) => a - b));
+    assertEquals(times, [...times].sort((a, b) => a - b));
     const whole = records.filter(({ anomaly }) => anomaly.is_anomaly).length;
-    assert.equal(whole, steps.filter(({ anomaly }) => anomaly).length);
+    assertEquals(whole, steps.filter(({ anomaly }) => anomaly).length);
   }));
 });
 
 Deno.test("Downsampler keeps mean, lowest and highest value", () => {
   const downsampler = new Downsampler();
   const records = [1, 2, 6].flatMap((value) => downsampler.push(sample(value), 3));
-  assert.equal(records.length, 1);
-  assert.deepEqual(records[0]?.metrics, { a: 3 });
-  assert.deepEqual(records[0]?.agg, { n: 3, min: { a: 1 }, max: { a: 6 } });
+  assertEquals(records.length, 1);
+  assertEquals(records[0]?.metrics, { a: 3 });
+  assertEquals(records[0]?.agg, { n: 3, min: { a: 1 }, max: { a: 6 } });
 });
 
 Deno.test("Downsampler lets no event wait and loses none, nor a rule that was broken in between", () => {
@@ -62,27 +62,27 @@ Deno.test("Downsampler lets no event wait and loses none, nor a rule that was br
   const told = { ...sample(3), anomaly: { is_anomaly: false, score: 1, metrics: {}, events } };
   const broken = { ...sample(2), diagnostics: { rules: ["range a"] } };
   const records = [sample(1), broken, told].flatMap((part) => downsampler.push(part, 60));
-  assert.equal(records.length, 1);
-  assert.equal(records[0]?.agg?.n, 3);
-  assert.deepEqual(records[0]?.anomaly.events, events);
-  assert.deepEqual(records[0]?.diagnostics.rules, ["range a"]);
-  assert.deepEqual(downsampler.push(told, 60), [told]);
+  assertEquals(records.length, 1);
+  assertEquals(records[0]?.agg?.n, 3);
+  assertEquals(records[0]?.anomaly.events, events);
+  assertEquals(records[0]?.diagnostics.rules, ["range a"]);
+  assertEquals(downsampler.push(told, 60), [told]);
 });
 
 Deno.test("Degraded goes on at 90 % of the ring and off below 50 %, and thinning grows with the pressure", () => {
   const degraded = new Degraded();
   const at = (ring: number, wal = 0, writable = true) => degraded.update({ ring, wal, writable });
-  assert.deepEqual([at(0.89), at(0.9), at(0.6), at(0.5), at(0, 0.8), at(0, 0.75), at(0, 0.7)], [
+  assertEquals([at(0.89), at(0.9), at(0.6), at(0.5), at(0, 0.8), at(0, 0.75), at(0, 0.7)], [
     ...[false, true, true, false],
     ...[true, true, false],
   ]);
   let last = 1;
   for (let ring = 0.9; ring < 100; ring *= 1.5) {
     const n = samplesPerRecord(true, { ring, wal: 0, writable: true }, 64);
-    assert.ok(n >= last && n >= 2 && n <= 64);
+    assert(n >= last && n >= 2 && n <= 64);
     last = n;
   }
-  assert.equal(last, 64);
+  assertEquals(last, 64);
 });
 
 Deno.test("Diagnostics: rail_low has hysteresis, a clock jump is told once, a stuck metric is named", () => {
@@ -103,15 +103,15 @@ Deno.test("Diagnostics: rail_low has hysteresis, a clock jump is told once, a st
       diskFreeBytes: undefined,
       ringPressure: 0,
     });
-  assert.deepEqual([5, 4.74, 4.8, 4.9].map((volts, i) => judge(volts, i).rail_low), [
+  assertEquals([5, 4.74, 4.8, 4.9].map((volts, i) => judge(volts, i).rail_low), [
     false,
     true,
     true,
     false,
   ]);
-  assert.equal(judge(5, 100, 3_600_100).clock_jump_ms, 3_600_000);
-  assert.equal(judge(5, 200, 3_600_200).clock_jump_ms, undefined);
-  assert.deepEqual(judge(5.1, 10_000, 3_610_000).stuck, ["still"]);
+  assertEquals(judge(5, 100, 3_600_100).clock_jump_ms, 3_600_000);
+  assertEquals(judge(5, 200, 3_600_200).clock_jump_ms, undefined);
+  assertEquals(judge(5.1, 10_000, 3_610_000).stuck, ["still"]);
 });
 
 Deno.test("Diagnostics: active rules are named, keep their state over a change of others, and know the node", () => {
@@ -133,45 +133,45 @@ Deno.test("Diagnostics: active rules are named, keep their state over a change o
       diskFreeBytes: 1e5,
       ringPressure: 0,
     });
-  assert.deepEqual(judge(11, 0).rules, ["range a", "low node.disk_free_bytes"]);
+  assertEquals(judge(11, 0).rules, ["range a", "low node.disk_free_bytes"]);
   diagnostics.reconfigure({
     ...settings,
     rules: [...settings.rules.slice(0, 1), "stuck:a:for=1h"],
   });
-  assert.deepEqual(judge(9.9, 100).rules, ["range a"]);
-  assert.deepEqual(diagnostics.rules, [
+  assertEquals(judge(9.9, 100).rules, ["range a"]);
+  assertEquals(diagnostics.rules, [
     { rule: "range a", active: true },
     { rule: "stuck a", active: false },
   ]);
   judge(1, 200);
-  assert.equal(judge(1, 1_300).rules, undefined);
-  assert.equal(diagnostics.current.rules, undefined);
-  assert.throws(() => diagnostics.reconfigure({ ...settings, rules: ["x"] }), SyntaxError);
+  assertEquals(judge(1, 1_300).rules, undefined);
+  assertEquals(diagnostics.current.rules, undefined);
+  assertThrows(() => diagnostics.reconfigure({ ...settings, rules: ["x"] }), SyntaxError);
 });
 
 Deno.test("linux sensor reads load, memory and network as the kernel writes them", () => {
-  assert.deepEqual(parseCpu("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2"), {
+  assertEquals(parseCpu("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2"), {
     busy: 150,
     total: 1_000,
   });
   const memory = parseMemory(
     "MemTotal: 1000 kB\nMemAvailable: 250 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
   );
-  assert.deepEqual(memory, { mem_used_percent: 75, swap_used_percent: 0 });
+  assertEquals(memory, { mem_used_percent: 75, swap_used_percent: 0 });
   const network = parseNetwork(
     "Inter-|\n face |\n    lo: 9 1 0 0 0 0 0 0 9 1\n  eth0: 100 1 0 0 0 0 0 0 200 2\n",
   );
-  assert.deepEqual(network, { received: 100, sent: 200 });
+  assertEquals(network, { received: 100, sent: 200 });
 });
 
 Deno.test("file and exec sensors find numbers where people put them", () => {
-  assert.equal(numberIn("41250\n", ""), 41_250);
-  assert.equal(numberIn("2d 01 4b : crc=3c YES\n2d 01 t=18812", "t="), 18_812);
-  assert.throws(() => numberIn("none", ""));
-  assert.deepEqual(parseOutput("temp 4.5\nhumidity: 60\nnoise\n"), { temp: 4.5, humidity: 60 });
-  assert.deepEqual(parseOutput('{"a":1,"b":"x"}'), { a: 1 });
-  assert.throws(() => parseOutput("nothing here"));
-  assert.deepEqual(wordsOf(`/bin/x "a b" 'c d' e`), ["/bin/x", "a b", "c d", "e"]);
+  assertEquals(numberIn("41250\n", ""), 41_250);
+  assertEquals(numberIn("2d 01 4b : crc=3c YES\n2d 01 t=18812", "t="), 18_812);
+  assertThrows(() => numberIn("none", ""));
+  assertEquals(parseOutput("temp 4.5\nhumidity: 60\nnoise\n"), { temp: 4.5, humidity: 60 });
+  assertEquals(parseOutput('{"a":1,"b":"x"}'), { a: 1 });
+  assertThrows(() => parseOutput("nothing here"));
+  assertEquals(wordsOf(`/bin/x "a b" 'c d' e`), ["/bin/x", "a b", "c d", "e"]);
 });
 
 Deno.test("sensor specs that can't be used are refused in one line", () => {
@@ -185,7 +185,7 @@ Deno.test("sensor specs that can't be used are refused in one line", () => {
       "file:name=a b,path=/x",
     ]
   ) {
-    assert.throws(() => sensorMaker(bad), /^SyntaxError: [^\n]+$/);
+    assertMatch(String(assertThrows(() => sensorMaker(bad))), /^SyntaxError: [^\n]+$/);
   }
 });
 
@@ -195,8 +195,8 @@ Deno.test("sim sensor repeats itself for a seed and labels each spike", () => {
   const run = (sensor: SimSensor) =>
     Array.from({ length: 500 }, (_, i) => sensor.sample(0, 100 * i));
   const first = run(make());
-  assert.deepEqual(run(make()), first);
+  assertEquals(run(make()), first);
   const injected = first.filter((reading) => reading.injected !== undefined);
-  assert.ok(injected.length > 20);
-  for (const reading of injected) assert.ok(reading.values[reading.injected![0]!] !== undefined);
+  assert(injected.length > 20);
+  for (const reading of injected) assert(reading.values[reading.injected![0]!] !== undefined);
 });

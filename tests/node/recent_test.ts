@@ -1,5 +1,5 @@
 /** The last minutes of each metric, as the node's page draws them. */
-import { strict as assert } from "node:assert";
+import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { EVENTS, METRICS_MAX, Recent, RecentEvents, SECONDS } from "../../lib/node/recent.ts";
 
@@ -15,15 +15,15 @@ Deno.test("a second holds its lowest, highest and last value, and whether one wa
   add(recent, 200, { temp_c: 48, flow_lpm: 3 }, "temp_c");
   add(recent, 300, { temp_c: 40 });
   add(recent, 1_100, { temp_c: 42 });
-  assert.deepEqual(recent.read(), {
+  assertEquals(recent.read(), {
     t: [START + 100, START + 1_100],
     metrics: {
       temp_c: { min: [40, 42], max: [48, 42], last: [40, 42], flagged: [1, 0] },
       flow_lpm: { min: [3, null], max: [3, null], last: [3, null], flagged: [0, 0] },
     },
   });
-  assert.deepEqual(Object.keys(recent.read("flow_lpm").metrics), ["flow_lpm"]);
-  assert.deepEqual(recent.read(undefined, 1).t, [START + 1_100]);
+  assertEquals(Object.keys(recent.read("flow_lpm").metrics), ["flow_lpm"]);
+  assertEquals(recent.read(undefined, 1).t, [START + 1_100]);
 });
 
 Deno.test("it agrees with a model for any course of time, and never holds more than its seconds", () => {
@@ -44,10 +44,10 @@ Deno.test("it agrees with a model for any course of time, and never holds more t
     const newest = Math.floor(monoMs / 1_000);
     const wanted = [...model].filter(([second]) => newest - second < SECONDS).map(([, row]) => row);
     const { t, metrics } = recent.read();
-    assert.deepEqual(t, wanted.map((row) => row.t));
-    assert.deepEqual(metrics.x?.min ?? [], wanted.map(({ values }) => Math.min(...values)));
-    assert.deepEqual(metrics.x?.max ?? [], wanted.map(({ values }) => Math.max(...values)));
-    assert.deepEqual(metrics.x?.last ?? [], wanted.map(({ values }) => values.at(-1)));
+    assertEquals(t, wanted.map((row) => row.t));
+    assertEquals(metrics.x?.min ?? [], wanted.map(({ values }) => Math.min(...values)));
+    assertEquals(metrics.x?.max ?? [], wanted.map(({ values }) => Math.max(...values)));
+    assertEquals((metrics.x?.last ?? []) as unknown, wanted.map(({ values }) => values.at(-1)));
   }));
 });
 
@@ -55,11 +55,11 @@ Deno.test("metrics beyond the limit have no line until one that is gone makes ro
   const recent = new Recent();
   const names = Array.from({ length: METRICS_MAX + 8 }, (_, i) => `m${i}`);
   add(recent, 0, Object.fromEntries(names.map((name) => [name, 1])));
-  assert.equal(Object.keys(recent.read().metrics).length, METRICS_MAX);
+  assertEquals(Object.keys(recent.read().metrics).length, METRICS_MAX);
   add(recent, SECONDS * 1_000 + 1, { another: 2 });
   const { metrics } = recent.read();
-  assert.equal(Object.keys(metrics).length, METRICS_MAX);
-  assert.deepEqual(metrics.another?.last, [2]);
+  assertEquals(Object.keys(metrics).length, METRICS_MAX);
+  assertEquals(metrics.another?.last, [2]);
 });
 
 Deno.test("the last events are kept, each as it was told of last, without the values around it", () => {
@@ -79,7 +79,7 @@ Deno.test("the last events are kept, each as it was told of last, without the va
   for (let id = 0; id < EVENTS + 5; id++) event(id, "open");
   event(EVENTS + 4, "close");
   const kept = events.read();
-  assert.deepEqual(kept.map(({ id }) => id).slice(0, 2), [`e${EVENTS + 4}`, `e${EVENTS + 3}`]);
-  assert.equal(kept.length, EVENTS);
-  assert.deepEqual([kept[0]!.state, "around" in kept[0]!], ["close", false]);
+  assertEquals(kept.map(({ id }) => id).slice(0, 2), [`e${EVENTS + 4}`, `e${EVENTS + 3}`]);
+  assertEquals(kept.length, EVENTS);
+  assertEquals([kept[0]!.state, "around" in kept[0]!], ["close", false]);
 });

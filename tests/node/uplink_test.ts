@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { Uplink, type UplinkLog } from "../../lib/node/uplink.ts";
 import type { Welcome } from "../../lib/protocol/message.ts";
@@ -78,12 +78,12 @@ Deno.test("uplink: credit is never exceeded, nothing is sent twice, nothing abov
         const { from = 1, to = 0, records = 0 } = plan.backlog ?? {};
         const old = Array.from({ length: Math.min(records, to - from + 1) }, (_, i) => from + i);
         for (const seq of [...plan.fresh, ...old]) {
-          assert.ok(!sent.has(seq), `${seq} twice`);
-          assert.ok(seq <= log.sendableThrough);
+          assert(!sent.has(seq), `${seq} twice`);
+          assert(seq <= log.sendableThrough);
           sent.add(seq);
           uplink.sent(seq, 100);
         }
-        assert.ok(uplink.inFlight <= credit, `${uplink.inFlight} in flight`);
+        assert(uplink.inFlight <= credit, `${uplink.inFlight} in flight`);
       }
     }
   }));
@@ -93,14 +93,14 @@ Deno.test("uplink: the backlog leaves a share of the credit to fresh records, an
   const log = logWith(1_000);
   const uplink = open(log, welcome(80));
   const plan = uplink.plan(0);
-  assert.equal(plan.backlog?.records, 70);
+  assertEquals(plan.backlog?.records, 70);
   for (let seq = 1; seq <= 70; seq++) uplink.sent(seq, 100);
   uplink.appended(log.nextSeq++, false, 1);
   log.sendableThrough = 1_001;
-  assert.deepEqual(uplink.plan(2).fresh, []);
+  assertEquals(uplink.plan(2).fresh, []);
   uplink.appended(log.nextSeq++, true, 3);
   log.sendableThrough = 1_002;
-  assert.deepEqual(uplink.plan(3).fresh, [1_001, 1_002]);
+  assertEquals(uplink.plan(3).fresh, [1_001, 1_002]);
 });
 
 Deno.test("uplink: the host's higher numbers of this run make it renumber, those it sent itself don't", () => {
@@ -118,16 +118,16 @@ Deno.test("uplink: the host's higher numbers of this run make it renumber, those
     const effect = uplink.receive(welcome(10, { max_seq: maxSeq }), 0);
     return effect.kind === "open" ? effect.renumberAbove : "not open";
   };
-  assert.equal(effectOf(4, 0), undefined);
-  assert.equal(effectOf(7, 0), 7);
-  assert.equal(effectOf(7, 7), undefined);
+  assertEquals(effectOf(4, 0), undefined);
+  assertEquals(effectOf(7, 0), 7);
+  assertEquals(effectOf(7, 7), undefined);
 });
 
 Deno.test("uplink: an ack of what was never there and a message out of order end the session", () => {
   const uplink = open(logWith(10), welcome(10));
-  assert.equal(uplink.receive({ type: "ack", high_acked: 11 }, 0).kind, "closed");
+  assertEquals(uplink.receive({ type: "ack", high_acked: 11 }, 0).kind, "closed");
   const early = open(logWith(10), welcome(10));
-  assert.equal(early.receive(welcome(10), 0).kind, "closed");
+  assertEquals(early.receive(welcome(10), 0).kind, "closed");
 });
 
 Deno.test("uplink: bytes in flight stay within the credit in both lanes; one line may always go alone", () => {
@@ -142,50 +142,50 @@ Deno.test("uplink: bytes in flight stay within the credit in both lanes; one lin
     }
     return count;
   };
-  assert.equal(send([1, 2, 3, 4, 5], 300), 3);
+  assertEquals(send([1, 2, 3, 4, 5], 300), 3);
   for (let i = 0; i < 5; i++) uplink.appended(log.nextSeq++, true, 10);
   log.sendableThrough = log.nextSeq - 1;
-  assert.equal(send(uplink.plan(10).fresh, 300), 0, "fresh records keep to it, too");
-  assert.throws(() => uplink.sent(51, 300), /assertion/);
+  assertEquals(send(uplink.plan(10).fresh, 300), 0, "fresh records keep to it, too");
+  assertMatch(String(assertThrows(() => uplink.sent(51, 300))), /assertion/);
   uplink.receive({ type: "ack", high_acked: 0, ranges: [[2, 2]] }, 10);
-  assert.equal(uplink.inFlight, 2);
-  assert.equal(
+  assertEquals(uplink.inFlight, 2);
+  assertEquals(
     send(uplink.plan(11).fresh, 300),
     1,
     "each acked record gives its bytes back at once",
   );
   log.highAcked = 3;
   uplink.receive({ type: "ack", high_acked: 3, ranges: [[51, 51]] }, 12);
-  assert.equal(send([4, 5], 5_000), 1);
+  assertEquals(send([4, 5], 5_000), 1);
 });
 
 Deno.test("uplink: what is declared lost is never planned beside it", () => {
   const log = { ...logWith(100), gaps: [{ from_seq: 1, to_seq: 40, reason: "evicted" as const }] };
   const uplink = open(log, welcome(1_000));
   const plan = uplink.plan(0);
-  assert.equal(plan.gaps.length, 1);
-  assert.equal(plan.backlog, undefined);
+  assertEquals(plan.gaps.length, 1);
+  assertEquals(plan.backlog, undefined);
   uplink.declared(plan.gaps[0]!);
-  assert.ok(!uplink.maySend(40, 10));
-  assert.equal(uplink.plan(0).backlog?.from, 41);
+  assert(!uplink.maySend(40, 10));
+  assertEquals(uplink.plan(0).backlog?.from, 41);
 });
 
 Deno.test("uplink: the host's own interval says when it is silent, and it is told", () => {
   const short = { line_bytes_max: 65_536, heartbeat_ms: 600, broadcast_ms: 600 };
   const uplink = open(logWith(1), welcome(10, { limits: short }));
-  assert.equal(uplink.silentAtMs, 1_800);
-  assert.equal(uplink.checkSilence(1_799).kind, "none");
+  assertEquals(uplink.silentAtMs, 1_800);
+  assertEquals(uplink.checkSilence(1_799).kind, "none");
   const end = uplink.checkSilence(1_800);
-  assert.equal(end.kind === "closed" && end.tell, "timeout");
+  assertEquals(end.kind === "closed" && end.tell, "timeout");
 });
 
 Deno.test("uplink: a host can neither blind it nor keep it away for ever, nor drive its numbers up", () => {
   const limits = { line_bytes_max: 65_536, heartbeat_ms: 2 ** 52, broadcast_ms: 2 ** 52 };
   const uplink = open(logWith(1), welcome(10, { limits }));
-  assert.ok(uplink.silentAtMs <= 3 * 3_600_000);
+  assert(uplink.silentAtMs <= 3 * 3_600_000);
   const error = { type: "error", code: "busy", message: "", retry_after_ms: 2 ** 52 } as const;
   const end = uplink.receive(error, 0);
-  assert.ok(end.kind === "closed" && end.retryAfterMs! <= 600_000);
+  assert(end.kind === "closed" && end.retryAfterMs! <= 600_000);
   const bad: Partial<Welcome>[] = [
     { max_seq: 2 ** 47 },
     { high_acked: 2 ** 47, max_seq: 2 ** 47 },
@@ -194,7 +194,7 @@ Deno.test("uplink: a host can neither blind it nor keep it away for ever, nor dr
   ];
   for (const more of bad) {
     const refused = open(logWith(10), welcome(10, more));
-    assert.equal(refused.state, "closed", JSON.stringify(more));
+    assertEquals(refused.state, "closed", JSON.stringify(more));
   }
 });
 
@@ -214,10 +214,10 @@ Deno.test("after an outage fresh records are stored within two seconds while the
   }
   await world.run(2);
   const state = world.durable.epochs.get(`${device!.id} ${device!.node!.wal.epoch}`)!;
-  assert.ok(
+  assert(
     state.max_seq >= connected!,
     `stored up to ${state.max_seq}, connected at ${connected}`,
   );
-  assert.equal((await device!.node!.status()).missed_ticks, 0);
+  assertEquals((await device!.node!.status()).missed_ticks, 0);
   world.stop();
 });

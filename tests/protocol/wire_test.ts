@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { crc32, deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { LINE_BYTES_MAX } from "../../lib/limits.ts";
@@ -33,12 +33,12 @@ function pieces(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
 
 for (const { id, line, valid, reason } of nodeLines.lines) {
   Deno.test(`vector node_to_host ${id}: ${reason}`, () => {
-    assert.equal(parseNodeMessage(line).ok, valid);
+    assertEquals(parseNodeMessage(line).ok, valid);
   });
 }
 for (const { id, line, valid, reason } of hostLines.lines) {
   Deno.test(`vector host_to_node ${id}: ${reason}`, () => {
-    assert.equal(parseHostMessage(line).ok, valid);
+    assertEquals(parseHostMessage(line).ok, valid);
   });
 }
 for (const { id, hex, lines, bad, reason } of frames.frames) {
@@ -54,8 +54,8 @@ for (const { id, hex, lines, bad, reason } of frames.frames) {
         code ??= decoded.bad?.code;
         if (code !== undefined) break;
       }
-      assert.deepEqual(found, lines);
-      assert.equal(code ?? "", bad);
+      assertEquals(found, lines);
+      assertEquals(code ?? "", bad);
     }
   });
 }
@@ -74,11 +74,11 @@ Deno.test("WireDecoder gives the same lines for any split, in both encodings", (
       const decoder = decoderFor(encoding);
       const found = pieces(bytes, cuts).flatMap((piece) => {
         const decoded = decode(decoder.push(piece));
-        assert.equal(decoded.bad, undefined);
+        assertEquals(decoded.bad, undefined);
         return decoded.lines;
       });
-      assert.deepEqual(found, lines);
-      assert.equal(decoder.pendingBytes, 0);
+      assertEquals(found, lines);
+      assertEquals(decoder.pendingBytes, 0);
     },
   ));
 });
@@ -87,30 +87,30 @@ Deno.test("WireDecoder hands over one line of the handshake and keeps what follo
   const decoder = new WireDecoder();
   const rest = encodeLines("deflate", [encoder.encode("two\n")]);
   const first = new Uint8Array([...encoder.encode("one\n"), ...rest]);
-  assert.deepEqual(decode(decoder.push(first)).lines, ["one"]);
-  assert.deepEqual(decode(decoder.use("deflate")).lines, ["two"]);
+  assertEquals(decode(decoder.push(first)).lines, ["one"]);
+  assertEquals(decode(decoder.use("deflate")).lines, ["two"]);
 });
 
 Deno.test("WireDecoder refuses a line that is too long before its end has come", () => {
   for (const decoder of [new WireDecoder(), decoderFor("ndjson")]) {
     const decoded = decode(decoder.push(new Uint8Array(LINE_BYTES_MAX + 1).fill(0x61)));
-    assert.equal(decoded.bad?.code, "too_long");
+    assertEquals(decoded.bad?.code, "too_long");
   }
   const decoder = decoderFor("ndjson");
   const decoded = decode(
     decoder.push(encoder.encode(`ok\n${"ä".repeat(LINE_BYTES_MAX / 2 + 1)}\nlate\n`)),
   );
-  assert.deepEqual(decoded.lines, ["ok"]);
-  assert.equal(decoded.bad?.code, "too_long");
+  assertEquals(decoded.lines, ["ok"]);
+  assertEquals(decoded.bad?.code, "too_long");
 });
 
 Deno.test("WireDecoder inflates a frame only when the lines of the one before were taken", () => {
   const frame = encodeLines("deflate", [encoder.encode("a".repeat(60_000) + "\n")]);
   const good = decoderFor("deflate").push(new Uint8Array([...frame, ...frame]));
   const first = good.next().value as Decoded;
-  assert.equal(first.lines.length, 1);
-  assert.equal(first.bytes, 60_001);
-  assert.equal([...good].length, 1);
+  assertEquals(first.lines.length, 1);
+  assertEquals(first.bytes, 60_001);
+  assertEquals([...good].length, 1);
 });
 
 Deno.test("WireDecoder refuses a frame without lines, and one that goes on behind its deflate stream", () => {
@@ -122,23 +122,23 @@ Deno.test("WireDecoder refuses a frame without lines, and one that goes on behin
     return frame;
   };
   const line = deflateRawSync(encoder.encode("{}\n"));
-  assert.equal(decode(decoderFor("deflate").push(framed(line))).lines.length, 1);
+  assertEquals(decode(decoderFor("deflate").push(framed(line))).lines.length, 1);
   for (const body of [deflateRawSync(new Uint8Array(0)), new Uint8Array([...line, 0])]) {
-    assert.equal(decode(decoderFor("deflate").push(framed(body))).bad?.code, "bad_message");
+    assertEquals(decode(decoderFor("deflate").push(framed(body))).bad?.code, "bad_message");
   }
 });
 
 Deno.test("WireDecoder refuses a frame that inflates without end", () => {
   const bomb = encodeLines("deflate", [new Uint8Array(8_000_000)]);
-  assert.equal(decode(decoderFor("deflate").push(bomb)).bad?.code, "too_long");
-  assert.ok(deflateRawSync(new Uint8Array(8_000_000)).length < 10_000);
+  assertEquals(decode(decoderFor("deflate").push(bomb)).bad?.code, "too_long");
+  assert(deflateRawSync(new Uint8Array(8_000_000)).length < 10_000);
 });
 
 Deno.test("parseNodeMessage() and parseHostMessage() never throw and never accept what is no object", () => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
     for (const parsed of [parseNodeMessage(text), parseHostMessage(text)]) {
-      if (parsed.ok) assert.ok(text.trimStart().startsWith("{"));
-      else assert.ok(!parsed.error.includes("\n"));
+      if (parsed.ok) assert(text.trimStart().startsWith("{"));
+      else assert(!parsed.error.includes("\n"));
     }
   }));
 });
@@ -157,8 +157,8 @@ Deno.test("recordLine() puts the identity in front of the content", () => {
   const prefix = linePrefix("pump-7", "9f2c4e11a0b3d5c7");
   const line = new TextDecoder().decode(recordLine(prefix, 12, encodeContent(content)));
   const parsed = parseNodeMessage(line.trimEnd());
-  assert.ok(parsed.ok);
-  assert.deepEqual(parsed.message, {
+  assert(parsed.ok);
+  assertEquals(parsed.message, {
     type: "telemetry",
     node_id: "pump-7",
     epoch: "9f2c4e11a0b3d5c7",
@@ -186,13 +186,13 @@ Deno.test("RangeSet does what a Set of numbers does", () => {
       for (let seq = from; seq <= to; seq++) missing.push(seq);
     }
     for (let seq = 1; seq <= 80; seq++) {
-      assert.equal(ranges.has(seq), model.has(seq));
-      assert.equal(missing.includes(seq), !model.has(seq));
+      assertEquals(ranges.has(seq), model.has(seq));
+      assertEquals(missing.includes(seq), !model.has(seq));
     }
-    assert.equal(ranges.size, model.size);
-    assert.deepEqual(ranges.firstMissing(1, 80), ranges.missing(1, 80)[0]);
+    assertEquals(ranges.size, model.size);
+    assertEquals(ranges.firstMissing(1, 80), ranges.missing(1, 80)[0]);
     let high = 0;
     while (model.has(high + 1)) high++;
-    assert.equal(ranges.takeContiguous(0), high);
+    assertEquals(ranges.takeContiguous(0), high);
   }));
 });

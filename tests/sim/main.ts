@@ -4,7 +4,7 @@
  * With `--jobs` each job is a process of its own that plays every n-th seed and prints one line of JSON for
  * each; so a run with one job and one with many play the same.
  */
-import { parseArgs } from "node:util";
+import { demandFlags } from "../../lib/config/flags.ts";
 import { configureSync } from "@logtape/logtape";
 import { type Outcome, runSeed } from "./run.ts";
 import { shrink } from "./shrink.ts";
@@ -30,23 +30,32 @@ const ENOUGH_SEEDS = 200;
 const HELD_PERCENT_MIN = 90;
 const PROGRESS_MS = 5_000;
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "100" },
-    from: { type: "string", default: "1" },
-    seed: { type: "string" },
-    hours: { type: "string" },
-    nodes: { type: "string", default: "4" },
-    minutes: { type: "string", default: "10" },
-    faults: { type: "string" },
-    jobs: { type: "string", default: "1" },
-    step: { type: "string", default: "1" },
-    lines: { type: "boolean", default: false },
-    "stop-at-first": { type: "boolean", default: false },
-    "no-shrink": { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
-});
+const values = {
+  seeds: "100",
+  from: "1",
+  nodes: "4",
+  minutes: "10",
+  jobs: "1",
+  step: "1",
+  ...demandFlags(Deno.args, {
+    text: ["seeds", "from", "seed", "hours", "nodes", "minutes", "faults", "jobs", "step"],
+    flag: ["lines", "stop-at-first", "no-shrink", "help"],
+  }).values,
+} as {
+  seeds: string;
+  from: string;
+  seed?: string;
+  hours?: string;
+  nodes: string;
+  minutes: string;
+  faults?: string;
+  jobs: string;
+  step: string;
+  lines?: boolean;
+  "stop-at-first"?: boolean;
+  "no-shrink"?: boolean;
+  help?: boolean;
+};
 
 function end(message: string): never {
   console.error(`sim: ${message}`);
@@ -155,7 +164,7 @@ function summary(): string {
 }
 
 const stops = (): boolean =>
-  performance.now() >= endMs || (values["stop-at-first"] && totals.failed > 0);
+  performance.now() >= endMs || (values["stop-at-first"] === true && totals.failed > 0);
 
 async function runHere(): Promise<void> {
   for (let seed = first; seed < first + count && !stops(); seed += step) {

@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assertEquals } from "@std/assert";
 import { runSeed } from "./run.ts";
 import { DESTRUCTIVE, FAULT_NAMES } from "./story.ts";
 
@@ -20,21 +20,21 @@ for (const { seed, story, minutes = 10, safe = false } of STORIES) {
   Deno.test(`simulator: seed ${seed} stays mended: ${story}`, async () => {
     const options = { nodes: 4, minutes, ...(safe ? { only: SAFE } : {}) };
     const { error } = await runSeed(seed, options);
-    assert.equal(error, undefined);
+    assertEquals(error, undefined);
   });
 }
 
 Deno.test("simulator: twelve seeds of failures lose nothing in silence and store nothing twice", async () => {
   for (let seed = 1; seed <= 12; seed++) {
     const { error } = await runSeed(seed, { nodes: 3, minutes: 4 });
-    assert.equal(error, undefined, `seed ${seed}: ${error}`);
+    assertEquals(error, undefined, `seed ${seed}: ${error}`);
   }
 });
 
 Deno.test("simulator: the same seed gives the same run, to the last event", async () => {
   const first = await runSeed(7, { nodes: 2, minutes: 3 });
   const second = await runSeed(7, { nodes: 2, minutes: 3 });
-  assert.deepEqual(second, first);
+  assertEquals(second, first);
 });
 
 /** What of the real world a run may not touch, by the object that has it. */
@@ -66,12 +66,12 @@ Deno.test("simulator: a run touches no real clock, disk, socket, process or rand
   }
   try {
     const { error } = await runSeed(14, { nodes: 2, minutes: 2 });
-    assert.equal(error, undefined);
+    assertEquals(error, undefined);
   } finally {
     for (const [owner, name, descriptor] of saved) {
       if (descriptor === undefined) Reflect.deleteProperty(owner, name);
       else Object.defineProperty(owner, name, descriptor);
     }
   }
-  assert.deepEqual(touched, []);
+  assertEquals(touched, []);
 });

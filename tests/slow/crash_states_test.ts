@@ -3,7 +3,7 @@
  * its disk operations, and for each cut every surviving combination of what was not synced is opened: each
  * sector old or new, each length that a write left, each directory entry there or not.
  */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { NODE_SETTINGS, type NodeSettings } from "../../lib/config/node_settings.ts";
 import { ConfigListener } from "../../lib/node/config_listener.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
@@ -81,13 +81,13 @@ async function cutAt(disk: SimDisk, point: number, work: () => Promise<void>): P
 async function checkOpened(disk: SimDisk, boot: string, truth: Truth, where: string): Promise<Wal> {
   const before = truth.wal;
   const wal = await openWal(disk, boot, undefined, 64);
-  assert.ok(wal.writable, where);
+  assert(wal.writable, where);
   if (before === undefined || wal.epoch !== before.epoch) {
-    assert.equal(before?.syncedSeq ?? 0, 0, `${where}: a new epoch, although records were synced`);
+    assertEquals(before?.syncedSeq ?? 0, 0, `${where}: a new epoch, although records were synced`);
     return wal;
   }
-  assert.ok(wal.nextSeq > before.sendableThrough, `${where}: a number may be given twice`);
-  assert.ok(wal.highAcked <= truth.acked, `${where}: more counts as acked than was`);
+  assert(wal.nextSeq > before.sendableThrough, `${where}: a number may be given twice`);
+  assert(wal.highAcked <= truth.acked, `${where}: more counts as acked than was`);
   const found = new Map<number, Uint8Array>();
   for (let from = wal.highAcked + 1;;) {
     const records = await wal.read(from, { records: 100, bytes: 1e6 });
@@ -98,9 +98,9 @@ async function checkOpened(disk: SimDisk, boot: string, truth: Truth, where: str
   for (let seq = truth.acked + 1; seq < wal.nextSeq; seq++) {
     const payload = found.get(seq);
     const isDeclared = wal.gaps.some(({ from_seq, to_seq }) => from_seq <= seq && seq <= to_seq);
-    assert.ok(payload !== undefined || isDeclared, `${where}: seq ${seq} is lost in silence`);
-    if (payload !== undefined) assert.deepEqual(payload, payloadOf(seq), `${where}: seq ${seq}`);
-    if (seq <= before.syncedSeq) assert.ok(payload, `${where}: seq ${seq} was synced`);
+    assert(payload !== undefined || isDeclared, `${where}: seq ${seq} is lost in silence`);
+    if (payload !== undefined) assertEquals(payload, payloadOf(seq), `${where}: seq ${seq}`);
+    if (seq <= before.syncedSeq) assert(payload, `${where}: seq ${seq} was synced`);
   }
   return wal;
 }
@@ -120,7 +120,7 @@ Deno.test("log: at every crash point, every surviving combination of unsynced wr
     } while (choices.next());
   }
   console.log(`log: ${points} crash points, ${states} states`);
-  assert.ok(points > 100 && states > 10_000);
+  assert(points > 100 && states > 10_000);
 });
 
 Deno.test("log: killed at every operation of the start after a power cut, it gives no number twice", async () => {
@@ -138,7 +138,7 @@ Deno.test("log: killed at every operation of the start after a power cut, it giv
     }
   }
   console.log(`log: ${starts} starts cut short`);
-  assert.ok(starts > 100);
+  assert(starts > 100);
 });
 
 Deno.test("configuration: at every crash point it is the old one or the new one, and the new one once reported", async () => {
@@ -164,11 +164,11 @@ Deno.test("configuration: at every crash point it is the old one or the new one,
     do {
       states++;
       const found = await ConfigListener.load(disk.afterPowerCut(choices, "of writes"), base);
-      assert.ok(found.version === reported || found.version === reported + 1, `point ${point}`);
+      assert(found.version === reported || found.version === reported + 1, `point ${point}`);
       const wanted = found.version === 0 ? {} : { send_interval_ms: 100 * found.version };
-      assert.deepEqual(found.config, wanted);
+      assertEquals(found.config, wanted);
     } while (choices.next());
   }
   console.log(`configuration: ${points} crash points, ${states} states`);
-  assert.ok(points >= 15);
+  assert(points >= 15);
 });

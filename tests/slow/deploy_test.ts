@@ -1,5 +1,5 @@
 /** What deploy/ has for Prometheus and Grafana: it is valid, and asks only for metrics that there are. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { HOST_METRICS, NODE_METRICS } from "../../lib/metrics.ts";
 
 const DEPLOY = new URL("../../deploy/", import.meta.url).pathname;
@@ -47,8 +47,8 @@ const known = new Set<string>(
 
 function assertKnown(text: string): void {
   const names = new Set(text.match(/\bholdfast_\w+/g));
-  assert.ok(names.size > 0);
-  assert.deepEqual([...names].filter((name) => !known.has(name)), []);
+  assert(names.size > 0);
+  assertEquals([...names].filter((name) => !known.has(name)), []);
 }
 
 function dashboard(name: string): Dashboard {
@@ -76,7 +76,7 @@ for (
     fn() {
       const [command, kind, file] = args;
       const { ok, text } = promtool(command, kind, `${DEPLOY}prometheus/${file}`);
-      assert.ok(ok, text);
+      assert(ok, text);
     },
   });
 }
@@ -91,15 +91,15 @@ Deno.test("alerts and their tests use only metrics that there are", () => {
 for (const name of DASHBOARDS) {
   Deno.test(`dashboard ${name}: schema, panels and metrics`, () => {
     const { schemaVersion, templating, panels } = dashboard(name);
-    assert.equal(schemaVersion, 39);
-    assert.ok(templating.list.some(({ type }) => type === "datasource"));
+    assertEquals(schemaVersion, 39);
+    assert(templating.list.some(({ type }) => type === "datasource"));
     const all = allPanels(panels);
-    assert.equal(new Set(all.map(({ id }) => id)).size, all.length, "ids are unique");
+    assertEquals(new Set(all.map(({ id }) => id)).size, all.length, "ids are unique");
     for (const [i, { title, gridPos }] of all.entries()) {
-      assert.ok(title.length > 0);
-      assert.ok(gridPos.x >= 0 && gridPos.x + gridPos.w <= GRID_COLUMNS, title);
+      assert(title.length > 0);
+      assert(gridPos.x >= 0 && gridPos.x + gridPos.w <= GRID_COLUMNS, title);
       for (const other of all.slice(i + 1)) {
-        assert.ok(!overlap(gridPos, other.gridPos), `"${title}" and "${other.title}" overlap`);
+        assert(!overlap(gridPos, other.gridPos), `"${title}" and "${other.title}" overlap`);
       }
     }
     assertKnown(JSON.stringify([templating, panels]));
@@ -115,13 +115,13 @@ for (const name of DASHBOARDS) {
           expr: expr.replaceAll("$__rate_interval", "1m"),
         }))
       );
-      assert.ok(queries.length > 0);
+      assert(queries.length > 0);
       const file = await Deno.makeTempFile({ prefix: "holdfast-queries-", suffix: ".yml" });
       // YAML takes JSON.
       await Deno.writeTextFile(file, JSON.stringify({ groups: [{ name, rules: queries }] }));
       const { ok, text } = promtool("check", "rules", file);
       await Deno.remove(file);
-      assert.ok(ok, text);
+      assert(ok, text);
     },
   });
 }

@@ -1,5 +1,5 @@
 /** What needs root or Debian packages: a disk that is really full, a wall clock that really goes back, promtool. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { prove } from "../../lib/demo/proof.ts";
 import { eventually } from "../eventually.ts";
@@ -29,7 +29,7 @@ Deno.test({
     const small = `${directory}/small`;
     await Deno.mkdir(small);
     const mounted = run("mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", small);
-    assert.ok(mounted.ok, mounted.text);
+    assert(mounted.ok, mounted.text);
     try {
       const address = `127.0.0.1:${freePort()}`;
       const node = await new Process("node", [
@@ -47,10 +47,10 @@ Deno.test({
       const host = await new Process("host", ["--listen", address, "--data", `${directory}/host`])
         .ready();
       await eventually("drained", async () => (await node.status()).backlog < 50);
-      assert.equal(await node.stop(), 0);
+      assertEquals(await node.stop(), 0);
       await host.stop();
       const proof = await prove(`${directory}/host`, new Map([["a", `${small}/a`]]));
-      assert.deepEqual([proof.missing, proof.duplicates, proof.gaps], [0, 0, 0]);
+      assertEquals([proof.missing, proof.duplicates, proof.gaps], [0, 0, 0]);
     } finally {
       // Lazily: where the test fails the node still runs, and the failure is to be seen.
       run("umount", "--lazy", small);
@@ -94,7 +94,7 @@ Deno.test({
     await past.status;
     await host.stop();
     const proof = await prove(`${directory}/host`, new Map([["a", `${directory}/a`]]));
-    assert.deepEqual([proof.missing, proof.duplicates, proof.gaps], [0, 0, 0]);
+    assertEquals([proof.missing, proof.duplicates, proof.gaps], [0, 0, 0]);
     await Deno.remove(directory, { recursive: true });
   },
 });
@@ -117,7 +117,7 @@ Deno.test({
       const file = `${directory}/metrics.txt`;
       await Deno.writeTextFile(file, text);
       const check = run("sh", "-c", `promtool check metrics < ${file}`);
-      assert.ok(check.ok, check.text);
+      assert(check.ok, check.text);
     }
     await node.stop();
     await host.stop();

@@ -1,5 +1,5 @@
 /** A host under load, as a real process: memory, retention, and what a commit waits for. */
-import { strict as assert } from "node:assert";
+import { assert } from "@std/assert";
 import { Replayer } from "../../bench/replayer.ts";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { denoTransport } from "../../lib/platform/deno_transport.ts";
@@ -47,7 +47,7 @@ Deno.test("a host stays below 256 MB while a hundred nodes drain at once", async
     await drain(address, 100, 4_000);
     const peak = peakMb(host.pid);
     console.log(`host: peak ${peak.toFixed(0)} MB`);
-    assert.ok(peak < 256, `${peak} MB`);
+    assert(peak < 256, `${peak} MB`);
   });
 });
 
@@ -60,12 +60,12 @@ Deno.test("retention by bytes keeps up with the fastest ingest and gives the spa
       most = Math.max(most, (await Deno.stat(`${directory}/holdfast.db`)).size);
     }
     console.log(`store: at most ${(most / 1e6).toFixed(0)} MB of ${limit / 1e6}`);
-    assert.ok(most < 2 * limit, `${most} bytes while 165 MB came in`);
+    assert(most < 2 * limit, `${most} bytes while 165 MB came in`);
     await eventually("within the limit", async () => {
       const { size } = await Deno.stat(`${directory}/holdfast.db`);
       return size < 1.2 * limit;
     }, 20_000);
     const { store } = await host.status();
-    assert.ok(store.retained_away_records > 100_000);
+    assert(store.retained_away_records > 100_000);
   });
 });

@@ -1,11 +1,11 @@
 /** Promise 7: with TLS on, a node is who its certificate says, and only that. Needs openssl. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 
 function openssl(directory: string, command: string): void {
   const { success, stderr } = new Deno.Command("sh", { args: ["-c", command], cwd: directory })
     .outputSync();
-  assert.ok(success, new TextDecoder().decode(stderr));
+  assert(success, new TextDecoder().decode(stderr));
 }
 
 /** An authority, and certificates for the host and two nodes, as docs/operations.md makes them. */
@@ -52,14 +52,14 @@ Deno.test("TLS lets a node in under its certificate's name only, and nobody with
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const status = await host.status();
-  assert.ok(status.store.records >= 50);
-  assert.deepEqual(status.nodes.map((known: { node_id: string }) => known.node_id), ["pump-7"]);
-  assert.match((await liar.status()).link.last_error, /forbidden/);
+  assert(status.store.records >= 50);
+  assertEquals(status.nodes.map((known: { node_id: string }) => known.node_id), ["pump-7"]);
+  assertMatch((await liar.status()).link.last_error, /forbidden/);
   for (const refused of [liar, stranger, plain, bare]) {
-    assert.equal((await refused.status()).link.sessions, 0);
+    assertEquals((await refused.status()).link.sessions, 0);
     await refused.kill();
   }
-  assert.equal(await good.stop(), 0);
-  assert.equal(await host.stop(), 0);
+  assertEquals(await good.stop(), 0);
+  assertEquals(await host.stop(), 0);
   await Deno.remove(directory, { recursive: true });
 });

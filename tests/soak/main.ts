@@ -3,20 +3,22 @@
  * stopped and cut at random for M minutes; then the files are held against the simulator's oracle.
  */
 import { DatabaseSync } from "node:sqlite";
-import { parseArgs } from "node:util";
+import { demandFlags } from "../../lib/config/flags.ts";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { prove } from "../../lib/demo/proof.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { DATABASE_NAME } from "../../lib/store/sqlite/store.ts";
 import { sampleOf, wrongWith } from "../sim/oracle.ts";
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "5" },
-    nodes: { type: "string", default: "3" },
-    seed: { type: "string", default: String(Math.floor(performance.timeOrigin) % 2 ** 31) },
-  },
-});
+const values = {
+  minutes: "5",
+  nodes: "3",
+  seed: String(Math.floor(performance.timeOrigin) % 2 ** 31),
+  ...demandFlags(Deno.args, {
+    text: ["minutes", "nodes", "seed"],
+    flag: [],
+  }).values,
+} as { minutes: string; nodes: string; seed: string };
 const seed = Number(values.seed);
 const random = seededRandom(seed);
 const directory = await Deno.makeTempDir({ prefix: "holdfast-soak-" });

@@ -1,5 +1,5 @@
 /** What every kind of store must do; each promise is a function of a way to open one, twice. */
-import { strict as assert } from "node:assert";
+import { assertEquals, assertNotEquals } from "@std/assert";
 import type { EpochBatch, RecordRow, Store } from "../../lib/store/store.ts";
 
 const A = "9f2c4e11a0b3d5c7", B = "00000000000000bb";
@@ -48,14 +48,14 @@ export const PROMISES: Readonly<Record<string, (subject: Subject) => Promise<voi
     await store.commit([batch([1, 2].map((seq) => row(seq)), state, { gaps })], 2_000);
     await store.close();
     const again = await open();
-    assert.deepEqual({ ...await again.epoch("a", A) }, {
+    assertEquals({ ...await again.epoch("a", A) }, {
       node_id: "a",
       epoch: A,
       ...state,
       ranges: [[7, 8]],
     });
     const rows = await again.records({ node_id: "a", limit: 10 });
-    assert.deepEqual(
+    assertEquals(
       rows.map(({ seq, payload }) => [seq, payload]),
       [1, 2, 3, 7, 8].map((seq) => [
         seq,
@@ -63,7 +63,7 @@ export const PROMISES: Readonly<Record<string, (subject: Subject) => Promise<voi
       ]),
     );
     const flagged = await again.records({ node_id: "a", limit: 9, anomalies_only: true });
-    assert.deepEqual(flagged.map(({ seq }) => seq), [3]);
+    assertEquals(flagged.map(({ seq }) => seq), [3]);
     await again.close();
   },
 
@@ -72,18 +72,18 @@ export const PROMISES: Readonly<Record<string, (subject: Subject) => Promise<voi
     const state = { high_acked: 0, ranges: [[7, 8]] as const, max_seq: 8 };
     await store.commit([batch([row(7), row(8)], state)], 1);
     await store.commit([batch([row(1)], { ...state, high_acked: 1 }, { rangesChanged: false })], 2);
-    assert.deepEqual((await store.epoch("a", A))?.ranges, [[7, 8]]);
-    assert.equal((await store.epoch("a", A))?.high_acked, 1);
+    assertEquals((await store.epoch("a", A))?.ranges, [[7, 8]]);
+    assertEquals((await store.epoch("a", A))?.high_acked, 1);
     await store.close();
   },
 
   async "knows nothing of an epoch that never came, and counts those that did"({ open }) {
     const store = await open();
-    assert.equal(await store.epoch("a", A), undefined);
+    assertEquals(await store.epoch("a", A), undefined);
     await store.commit([batch([row(1)]), batch([row(1, B)], { epoch: B })], 1);
-    assert.equal(await store.epochCount("a"), 2);
-    assert.equal(await store.epochCount("b"), 0);
-    assert.equal(await store.forgetEmptyEpochs("a"), 2);
+    assertEquals(await store.epochCount("a"), 2);
+    assertEquals(await store.epochCount("b"), 0);
+    assertEquals(await store.forgetEmptyEpochs("a"), 2);
     await store.close();
   },
 
@@ -91,9 +91,9 @@ export const PROMISES: Readonly<Record<string, (subject: Subject) => Promise<voi
     const store = await open();
     await store.commit([batch([], { high_acked: 3, max_seq: 3 })], 1);
     await store.commit([batch([row(1, B)], { epoch: B })], 2);
-    assert.equal(await store.forgetEmptyEpochs("a"), 1);
-    assert.equal(await store.epoch("a", A), undefined);
-    assert.notEqual(await store.epoch("a", B), undefined);
+    assertEquals(await store.forgetEmptyEpochs("a"), 1);
+    assertEquals(await store.epoch("a", A), undefined);
+    assertNotEquals(await store.epoch("a", B), undefined);
     await store.close();
   },
 
@@ -105,16 +105,16 @@ export const PROMISES: Readonly<Record<string, (subject: Subject) => Promise<voi
     await store.putConfig({ target: "a", cfg_version: 3, config: { sample_hz: 5 }, at_wall_ms: 1 });
     await store.commit([batch([row(1)])], 1);
     await store.forgetNode("a", false);
-    assert.equal((await store.records({ node_id: "a", limit: 10 })).length, 1);
+    assertEquals((await store.records({ node_id: "a", limit: 10 })).length, 1);
     await store.close();
     const again = await open();
-    assert.deepEqual([...again.state.nodes], [["b", { x: 2 }]]);
-    assert.equal(again.state.configs[0]?.cfg_version, 3);
+    assertEquals([...again.state.nodes], [["b", { x: 2 }]]);
+    assertEquals(again.state.configs[0]?.cfg_version, 3);
     await again.forgetNode("a", true);
-    assert.deepEqual(await again.records({ node_id: "a", limit: 10 }), []);
-    assert.equal(await again.epoch("a", A), undefined);
+    assertEquals(await again.records({ node_id: "a", limit: 10 }), []);
+    assertEquals(await again.epoch("a", A), undefined);
     await again.commit([batch([row(1), row(2)])], 2);
-    assert.equal((await again.records({ node_id: "a", limit: 10 })).length, 2);
+    assertEquals((await again.records({ node_id: "a", limit: 10 })).length, 2);
     await again.close();
   },
 
@@ -122,8 +122,8 @@ export const PROMISES: Readonly<Record<string, (subject: Subject) => Promise<voi
     const store = await open();
     const event = { at_wall_ms: 1, node_id: "a", kind: "gap", detail: { from_seq: 4 } };
     const bad = { ...event, at_wall_ms: NaN };
-    assert.equal(await store.addEvents([event, bad, { ...event, at_wall_ms: 2 }]), 1);
-    assert.deepEqual((await store.events({ limit: 10 })).map((e) => e.at_wall_ms), [2, 1]);
+    assertEquals(await store.addEvents([event, bad, { ...event, at_wall_ms: 2 }]), 1);
+    assertEquals((await store.events({ limit: 10 })).map((e) => e.at_wall_ms), [2, 1]);
     await store.close();
   },
 
@@ -132,7 +132,7 @@ export const PROMISES: Readonly<Record<string, (subject: Subject) => Promise<voi
     const { host_id } = store.state;
     await store.close();
     const again = await open();
-    assert.equal(again.state.host_id, host_id);
+    assertEquals(again.state.host_id, host_id);
     await again.close();
   },
 };

@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assertEquals } from "@std/assert";
 import { OPEN } from "./open.ts";
 
 const EPOCH = "9f2c4e11a0b3d5c7";
@@ -35,11 +35,11 @@ Deno.test("NDJSON store keeps what was committed over a restart, and a torn bloc
   for (let cut = size; cut < whole.length; cut += 97) {
     await Deno.writeFile(path, whole.subarray(0, cut));
     const again = await OPEN.ndjson(directory, "host-2");
-    assert.equal(again.state.host_id, "host-1");
-    assert.equal((await again.epoch("a", EPOCH))?.high_acked, 10);
-    assert.equal(again.state.configs[0]?.cfg_version, 2);
+    assertEquals(again.state.host_id, "host-1");
+    assertEquals((await again.epoch("a", EPOCH))?.high_acked, 10);
+    assertEquals(again.state.configs[0]?.cfg_version, 2);
     const rows = await again.records({ node_id: "a", limit: 100, newest_first: true });
-    assert.deepEqual(rows.map(({ seq }) => seq), [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
+    assertEquals(rows.map(({ seq }) => seq), [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
     await again.close();
   }
   await Deno.remove(directory, { recursive: true });

@@ -1,5 +1,5 @@
 /** Both stores answer queries as a plain search through all records would. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { bucketOf } from "../../lib/store/series.ts";
@@ -103,10 +103,10 @@ for (const kind of ["sqlite", "ndjson"] as const) {
               r.ts_wall_ms >= from && r.ts_wall_ms < to && (!anomalies_only || r.is_anomaly)
             );
             const name = (r: { epoch: string; seq: number }) => `${r.epoch} ${r.seq}`;
-            assert.deepEqual(found.map(name).sort(), wanted.map(name).sort());
+            assertEquals(found.map(name).sort(), wanted.map(name).sort());
             const spans = found.map(({ ts_wall_ms }) => bucketOf(ts_wall_ms)!);
             const sorted = spans.toSorted((a, b) => newest_first ? b - a : a - b);
-            assert.deepEqual(spans, sorted);
+            assertEquals(spans, sorted);
           }
         }
       }
@@ -134,9 +134,9 @@ for (const kind of ["sqlite", "ndjson"] as const) {
           points,
         });
         const { step_ms, from_ms, t } = answer;
-        assert.ok(answer.complete);
-        assert.ok(t.length <= points + 1, `${t.length} columns for ${points}`);
-        assert.ok(t.every((start) => (start - from_ms) % step_ms === 0));
+        assert(answer.complete);
+        assert(t.length <= points + 1, `${t.length} columns for ${points}`);
+        assert(t.every((start) => (start - from_ms) % step_ms === 0));
         for (const [i, start] of t.entries()) {
           // The outermost columns of a rolled-up answer hold what lies beyond the window, too.
           const isInside = start >= from && start + step_ms <= to;
@@ -146,21 +146,21 @@ for (const kind of ["sqlite", "ndjson"] as const) {
           const n = mine.map((r) => r.agg?.n ?? 1);
           const count = n.reduce((a, b) => a + b, 0);
           const sum = mine.reduce((a, r, k) => a + r.value * n[k]!, 0);
-          assert.equal(answer.n[i], count);
-          assert.ok(Math.abs(answer.mean[i]! - sum / count) < 1e-9);
-          assert.equal(answer.min[i], Math.min(...mine.map((r) => r.agg?.min.temp_c ?? r.value)));
-          assert.equal(answer.max[i], Math.max(...mine.map((r) => r.agg?.max.temp_c ?? r.value)));
-          assert.equal(answer.anomalies[i], mine.filter((r) => r.flagged).length);
+          assertEquals(answer.n[i], count);
+          assert(Math.abs(answer.mean[i]! - sum / count) < 1e-9);
+          assertEquals(answer.min[i], Math.min(...mine.map((r) => r.agg?.min.temp_c ?? r.value)));
+          assertEquals(answer.max[i], Math.max(...mine.map((r) => r.agg?.max.temp_c ?? r.value)));
+          assertEquals(answer.anomalies[i], mine.filter((r) => r.flagged).length);
         }
         const inside = all.filter((r) => r.ts_wall_ms >= from && r.ts_wall_ms < to);
         const counted = answer.n.reduce((a, b) => a + b, 0);
-        assert.ok(
+        assert(
           counted >= inside.reduce((a, r) => a + (JSON.parse(r.payload).agg?.n ?? 1), 0),
         );
       }
       const metrics = await store.metrics("a");
-      assert.deepEqual(metrics.map(({ name }) => name), ["rail_v", "temp_c"]);
-      assert.equal(metrics[1]?.last_ms, bucketOf(last));
+      assertEquals(metrics.map(({ name }) => name), ["rail_v", "temp_c"]);
+      assertEquals(metrics[1]?.last_ms, bucketOf(last));
     });
   });
 
@@ -174,20 +174,20 @@ for (const kind of ["sqlite", "ndjson"] as const) {
       })));
       const ids = async (query: Partial<Parameters<Store["events"]>[0]>) =>
         (await store.events({ limit: 10, ...query })).map(({ detail }) => detail.i);
-      assert.deepEqual(await ids({}), [4, 3, 2, 1]);
-      assert.deepEqual(await ids({ kind: "anomaly" }), [2, 1]);
-      assert.deepEqual(await ids({ kind: "anom" }), []);
-      assert.deepEqual(await ids({ node_id: "b", limit: 1 }), [4]);
-      assert.deepEqual(await ids({ from_wall_ms: 20, to_wall_ms: 40 }), [3, 2]);
+      assertEquals(await ids({}), [4, 3, 2, 1]);
+      assertEquals(await ids({ kind: "anomaly" }), [2, 1]);
+      assertEquals(await ids({ kind: "anom" }), []);
+      assertEquals(await ids({ node_id: "b", limit: 1 }), [4]);
+      assertEquals(await ids({ from_wall_ms: 20, to_wall_ms: 40 }), [3, 2]);
       const [newest] = await store.events({ limit: 1 });
-      assert.deepEqual(await ids({ after_id: newest!.id - 1 }), [4]);
-      assert.deepEqual(await ids({ before_id: newest!.id, limit: 2 }), [3, 2]);
+      assertEquals(await ids({ after_id: newest!.id - 1 }), [4]);
+      assertEquals(await ids({ before_id: newest!.id, limit: 2 }), [3, 2]);
       const state = { node_id: "a", epoch: EPOCHS[0]!, high_acked: 9, ranges: [], max_seq: 9 };
       const gaps = [{ from_seq: 2, to_seq: 4, reason: "evicted" }];
       await store.commit([{ state, rangesChanged: false, records: [], gaps }], 50);
-      assert.equal((await store.gaps({ limit: 10 }))[0]?.to_seq, 4);
-      assert.equal((await store.gaps({ limit: 10, node_id: "b" })).length, 0);
-      assert.equal((await store.gaps({ limit: 10, from_wall_ms: 51 })).length, 0);
+      assertEquals((await store.gaps({ limit: 10 }))[0]?.to_seq, 4);
+      assertEquals((await store.gaps({ limit: 10, node_id: "b" })).length, 0);
+      assertEquals((await store.gaps({ limit: 10, from_wall_ms: 51 })).length, 0);
     });
   });
 }
@@ -207,8 +207,8 @@ Deno.test("a gap says between which times of the device it lies", async () => {
       9,
     );
     const [gap] = await store.gaps({ limit: 1 });
-    assert.equal(gap?.from_wall_ms, all.find(({ seq }) => seq === 4)?.ts_wall_ms);
-    assert.equal(gap?.to_wall_ms, all.find(({ seq }) => seq === 10)?.ts_wall_ms);
+    assertEquals(gap?.from_wall_ms, all.find(({ seq }) => seq === 4)?.ts_wall_ms);
+    assertEquals(gap?.to_wall_ms, all.find(({ seq }) => seq === 10)?.ts_wall_ms);
   });
 });
 
@@ -224,7 +224,7 @@ Deno.test("each record is summed up once, whenever the host is restarted", async
   const store = await OPEN.sqlite(directory, "host");
   const whole = { node_id: "a", metric: "temp_c", from_wall_ms: 0, to_wall_ms: 8e12, points: 1 };
   const { n } = await store.series(whole);
-  assert.equal(n[0], all.reduce((sum, r) => sum + (JSON.parse(r.payload).agg?.n ?? 1), 0));
+  assertEquals(n[0], all.reduce((sum, r) => sum + (JSON.parse(r.payload).agg?.n ?? 1), 0));
   await store.close();
   await Deno.remove(directory, { recursive: true });
 });
@@ -244,14 +244,14 @@ Deno.test("retention takes the columns of a chart with the last of their records
     store.keepWithin({ ageMs: now - 5_000 });
     await eventually("all are gone", async () => await left() === 0, 10_000, 5);
     store.keepWithin({});
-    assert.deepEqual(await store.metrics("a"), []);
+    assertEquals(await store.metrics("a"), []);
     const db = new DatabaseSync(`${directory}/${DATABASE_NAME}`);
     for (const table of ["spans", "rollup_fine", "rollup_coarse"]) {
-      assert.equal(db.prepare(`SELECT COUNT(*) AS n FROM ${table}`).get()!.n, 0, table);
+      assertEquals(db.prepare(`SELECT COUNT(*) AS n FROM ${table}`).get()!.n, 0, table);
     }
     db.close();
     await fill(store, later.slice(100, 200), 6_000);
-    assert.equal((await store.records(page)).length, 100);
+    assertEquals((await store.records(page)).length, 100);
   });
 });
 
@@ -265,8 +265,8 @@ Deno.test("a database of the first version is taken over with all it holds", asy
   db.close();
   const store = await OPEN.sqlite(directory, "host");
   const rows = await store.records({ node_id: "a", from_wall_ms: 0, limit: 1_000 });
-  assert.equal(rows.length, 100);
-  assert.equal((await store.metrics("a")).length, 2);
+  assertEquals(rows.length, 100);
+  assertEquals((await store.metrics("a")).length, 2);
   await store.close();
   await Deno.remove(directory, { recursive: true });
 });
@@ -275,8 +275,8 @@ Deno.test("a record whose JSON is damaged in the database stops nothing", async 
   await withStore("sqlite", async (store) => {
     const [first, second, ...rest] = makeRecords(7, 50, 100);
     await fill(store, [first!, { ...second!, payload: "{broken" }, ...rest]);
-    assert.equal((await store.metrics("a")).length, 2);
+    assertEquals((await store.metrics("a")).length, 2);
     const query = { node_id: "a", metric: "temp_c", from_wall_ms: 0, to_wall_ms: 8e12, points: 5 };
-    assert.ok((await store.series(query)).n.length > 0);
+    assert((await store.series(query)).n.length > 0);
   });
 });

@@ -1,5 +1,5 @@
 /** Damage to a closed log, byte by byte: it opens, loses what was touched, and declares exactly that. */
-import { strict as assert } from "node:assert";
+import { assertEquals } from "@std/assert";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { parseSegmentName, SEGMENT_HEADER_BYTES } from "../../lib/wal/format.ts";
 import { RECORD_OVERHEAD_BYTES } from "../../lib/wal/format.ts";
@@ -42,7 +42,7 @@ async function checkLoss(disk: SimDisk, touched: number[], where: string): Promi
     const records = await wal.read(from, { records: 100, bytes: 1e6 });
     if (records.length === 0) break;
     for (const { seq, payload } of records) {
-      assert.deepEqual(payload, new Uint8Array(PAYLOAD_BYTES).fill(seq), where);
+      assertEquals(payload, new Uint8Array(PAYLOAD_BYTES).fill(seq), where);
       found.push(seq);
     }
     from = found.at(-1)! + 1;
@@ -50,8 +50,8 @@ async function checkLoss(disk: SimDisk, touched: number[], where: string): Promi
   const all = Array.from({ length: RECORDS }, (_, index) => index + 1);
   const isDeclared = (seq: number) =>
     wal.gaps.some(({ from_seq, to_seq }) => from_seq <= seq && seq <= to_seq);
-  assert.deepEqual(found, all.filter((seq) => !touched.includes(seq)), where);
-  assert.deepEqual(all.filter(isDeclared), touched, where);
+  assertEquals(found, all.filter((seq) => !touched.includes(seq)), where);
+  assertEquals(all.filter(isDeclared), touched, where);
 }
 
 /** The record that holds the byte at `offset` of a segment; none for its header. */

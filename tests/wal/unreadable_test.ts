@@ -1,5 +1,5 @@
 /** Files that can't be read, records that leave a segment while memory has them, syncs that are asked for. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals } from "@std/assert";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { parseSegmentName } from "../../lib/wal/format.ts";
 import { Wal } from "../../lib/wal/wal.ts";
@@ -63,18 +63,18 @@ Deno.test("a segment that can't be opened costs what is in it and nothing else; 
     const copy = disk.clone();
     copy.faults.unreadable.set(name, { from: 0, to: Infinity });
     const wal = await open(copy);
-    assert.equal(wal.epoch, epoch, name);
+    assertEquals(wal.epoch, epoch, name);
     const lost = rangeOf(names, index);
-    assert.deepEqual(
+    assertEquals(
       await readAll(wal),
       Array.from({ length: RECORDS }, (_, i) => i + 1).filter((seq) => !lost.includes(seq)),
     );
     const gone = declared(wal);
-    assert.ok(lost.every((seq) => gone.includes(seq)), name);
-    assert.ok(wal.gaps.every(({ reason }) => reason === "corrupt"));
-    assert.ok(wal.nextSeq > RECORDS, "no number is given twice");
+    assert(lost.every((seq) => gone.includes(seq)), name);
+    assert(wal.gaps.every(({ reason }) => reason === "corrupt"));
+    assert(wal.nextSeq > RECORDS, "no number is given twice");
     const seq = wal.append(encoder.encode("more"));
-    assert.ok(!gone.includes(seq));
+    assert(!gone.includes(seq));
   }
 });
 
@@ -82,15 +82,15 @@ Deno.test("a segment that could not be read for a while loses nothing", async ()
   const { disk, names } = await closedLog();
   disk.faults.unreadable.set(names[1]!, { from: 0, to: Infinity });
   const wal = await open(disk);
-  assert.equal(
+  assertEquals(
     (await wal.read(1, { records: 100, bytes: 10_000 })).at(-1)?.seq,
     rangeOf(names, 0).at(-1),
   );
   const next = rangeOf(names, 1)[0]!;
-  assert.deepEqual(await wal.read(next, { records: 1, bytes: 1 }), []);
+  assertEquals(await wal.read(next, { records: 1, bytes: 1 }), []);
   disk.faults.unreadable.clear();
-  assert.equal((await readAll(wal)).length, RECORDS);
-  assert.deepEqual(wal.gaps, []);
+  assertEquals((await readAll(wal)).length, RECORDS);
+  assertEquals(wal.gaps, []);
 });
 
 Deno.test("a block that can't be read costs the records that it touches", async () => {
@@ -100,8 +100,8 @@ Deno.test("a block that can't be read costs the records that it touches", async 
   copy.faults.unreadable.set(names[2]!, { from: 100, to: 101 });
   const wal = await open(copy);
   const found = await readAll(wal);
-  assert.ok(found.length < RECORDS && found.length >= RECORDS - mine.length);
-  assert.deepEqual(
+  assert(found.length < RECORDS && found.length >= RECORDS - mine.length);
+  assertEquals(
     [...found, ...declared(wal)].sort((a, b) => a - b).slice(0, RECORDS),
     Array.from({ length: RECORDS }, (_, i) => i + 1),
   );
@@ -115,18 +115,18 @@ Deno.test("a newest segment that can't be read is neither cut nor written to", a
   const wal = await open(disk);
   wal.append(encoder.encode("more"));
   await wal.close();
-  assert.equal(disk.sizeOf(last), size);
+  assertEquals(disk.sizeOf(last), size);
   const again = disk.afterKill();
   const healed = await open(again);
-  assert.ok((await readAll(healed)).includes(RECORDS));
+  assert((await readAll(healed)).includes(RECORDS));
 });
 
 Deno.test("a checkpoint that can't be read is as one that is not there", async () => {
   const { disk, epoch } = await closedLog();
   disk.faults.unreadable.set("checkpoint", { from: 0, to: Infinity });
   const wal = await open(disk);
-  assert.equal(wal.epoch, epoch);
-  assert.equal((await readAll(wal)).length, RECORDS);
+  assertEquals(wal.epoch, epoch);
+  assertEquals((await readAll(wal)).length, RECORDS);
 });
 
 Deno.test("what is evicted from disk and still in memory is not lost until it leaves memory", async () => {
@@ -139,18 +139,18 @@ Deno.test("what is evicted from disk and still in memory is not lost until it le
     wal.append(encoder.encode(`record ${seq}`));
     await kernel.runUntil(kernel.nowMs + 100);
     const first = wal.firstSeq;
-    assert.ok(
+    assert(
       declared(wal).every((lost) => lost < first),
       `at ${seq}: ${declared(wal)} from ${first}`,
     );
   }
   const readable = await readAll(wal);
-  assert.deepEqual(
+  assertEquals(
     [...declared(wal), ...readable],
     Array.from({ length: 200 }, (_, i) => i + 1),
   );
-  assert.ok(wal.gaps.every(({ reason }) => reason === "evicted"));
-  assert.ok(disk.bytes <= 2_000);
+  assert(wal.gaps.every(({ reason }) => reason === "evicted"));
+  assert(disk.bytes <= 2_000);
   stop.abort();
   await kernel.runUntil(kernel.nowMs + 10);
   await running;
@@ -167,7 +167,7 @@ Deno.test("with sync always an append while a sync runs is synced right after it
   await kernel.runUntil(kernel.nowMs + 20);
   wal.append(encoder.encode("two"));
   await kernel.runUntil(kernel.nowMs + 300);
-  assert.equal(wal.syncedSeq, 2);
+  assertEquals(wal.syncedSeq, 2);
   stop.abort();
 });
 
@@ -182,11 +182,11 @@ Deno.test("a segment file that can't be removed stops nothing", async () => {
   disk.remove = () => Promise.reject(new Error("operation not permitted"));
   wal.ack(30);
   await kernel.runUntil(kernel.nowMs + 5_000);
-  assert.ok(wal.writable);
+  assert(wal.writable);
   wal.append(encoder.encode("more"));
   disk.remove = remove;
   await kernel.runUntil(kernel.nowMs + 60_000);
   const { base } = parseSegmentName(disk.namesNow.find((n) => n.endsWith(".wal"))!)!;
-  assert.ok(base > 20, `first is ${base}`);
+  assert(base > 20, `first is ${base}`);
   stop.abort();
 });

@@ -1,4 +1,4 @@
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import fc from "fast-check";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { listWal, readWal, verifyWal } from "../../lib/wal/inspect.ts";
@@ -35,7 +35,7 @@ async function readAll(wal: Wal): Promise<number[]> {
     const records = await wal.read(from, { records: 7, bytes: 1_000 });
     if (records.length === 0) return seqs;
     for (const { seq, payload } of records) {
-      assert.equal(decoder.decode(payload), `record ${seq}`);
+      assertEquals(decoder.decode(payload), `record ${seq}`);
       seqs.push(seq);
       from = seq + 1;
     }
@@ -47,14 +47,14 @@ async function assertAccounted(wal: Wal): Promise<void> {
   const seqs = new Set(await readAll(wal));
   for (let seq = wal.highAcked + 1; seq < wal.nextSeq; seq++) {
     const declared = wal.gaps.some((gap) => gap.from_seq <= seq && seq <= gap.to_seq);
-    assert.notEqual(seqs.has(seq), declared, `seq ${seq}: ${seqs.has(seq)}, declared ${declared}`);
+    assertNotEquals(seqs.has(seq), declared, `seq ${seq}: ${seqs.has(seq)}, declared ${declared}`);
   }
 }
 
 Deno.test("Wal.append() numbers records 1, 2, 3 and read() gives them back from ring and disk", async () => {
   const wal = await open(new SimDisk());
   append(wal, 50);
-  assert.deepEqual(await readAll(wal), Array.from({ length: 50 }, (_, i) => i + 1));
+  assertEquals(await readAll(wal), Array.from({ length: 50 }, (_, i) => i + 1));
 });
 
 Deno.test("Wal.open() goes on after a clean close with the next seq and the same epoch", async () => {
@@ -64,18 +64,18 @@ Deno.test("Wal.open() goes on after a clean close with the next seq and the same
   first.ack(12);
   await first.close();
   const second = await open(disk, "boot-2");
-  assert.equal(second.epoch, first.epoch);
-  assert.equal(second.nextSeq, 21);
-  assert.equal(second.highAcked, 12);
-  assert.deepEqual(second.gaps, []);
+  assertEquals(second.epoch, first.epoch);
+  assertEquals(second.nextSeq, 21);
+  assertEquals(second.highAcked, 12);
+  assertEquals(second.gaps, []);
 });
 
 Deno.test("Wal.open() loses nothing after a killed process", async () => {
   const disk = new SimDisk();
   append(await open(disk), 20);
   const wal = await open(disk.afterKill());
-  assert.equal(wal.nextSeq, 21);
-  assert.equal((await readAll(wal)).length, 20);
+  assertEquals(wal.nextSeq, 21);
+  assertEquals((await readAll(wal)).length, 20);
 });
 
 Deno.test("Wal.open() skips the reserve after a power cut and declares it", async () => {
@@ -84,18 +84,18 @@ Deno.test("Wal.open() skips the reserve after a power cut and declares it", asyn
   append(first, 20);
   await first.sync();
   const wal = await open(disk.afterKill(), "boot-2");
-  assert.equal(wal.nextSeq, 21 + 256);
-  assert.deepEqual(wal.gaps, [{ from_seq: 21, to_seq: 276, reason: "unsynced" }]);
+  assertEquals(wal.nextSeq, 21 + 256);
+  assertEquals(wal.gaps, [{ from_seq: 21, to_seq: 276, reason: "unsynced" }]);
 });
 
 Deno.test("Wal.sendableThrough stays within the reserve above what is synced or acked", async () => {
   const wal = await open(new SimDisk());
   append(wal, 600);
-  assert.equal(wal.sendableThrough, 256);
+  assertEquals(wal.sendableThrough, 256);
   wal.ack(100);
-  assert.equal(wal.sendableThrough, 356);
+  assertEquals(wal.sendableThrough, 356);
   await wal.sync();
-  assert.equal(wal.sendableThrough, 600);
+  assertEquals(wal.sendableThrough, 600);
 });
 
 Deno.test("Wal.open() starts with a fresh epoch in memory on a disk that refuses everything", async () => {
@@ -103,8 +103,8 @@ Deno.test("Wal.open() starts with a fresh epoch in memory on a disk that refuses
   Object.assign(disk.faults, { readFails: true, writeFails: true, syncFails: true });
   const wal = await open(disk);
   append(wal, 5);
-  assert.equal(wal.writable, false);
-  assert.equal((await readAll(wal)).length, 5);
+  assertEquals(wal.writable, false);
+  assertEquals((await readAll(wal)).length, 5);
 });
 
 Deno.test("Wal never writes beside a log that it could not read at the start, and uses an empty directory later", async () => {
@@ -120,8 +120,8 @@ Deno.test("Wal never writes beside a log that it could not read at the start, an
     wal.run(stop.signal);
     await kernel.runUntil(5_000);
     stop.abort();
-    assert.equal(wal.writable, isEmpty);
-    assert.equal((await open(disk.afterKill())).nextSeq, isEmpty ? 4 : 6);
+    assertEquals(wal.writable, isEmpty);
+    assertEquals((await open(disk.afterKill())).nextSeq, isEmpty ? 4 : 6);
   }
 });
 
@@ -133,16 +133,16 @@ Deno.test("Wal declares what falls out of the ring while the disk fails, and wri
   await wal.sync();
   disk.faults.writeFails = true;
   append(wal, 20);
-  assert.deepEqual(wal.gaps, [{ from_seq: 6, to_seq: 17, reason: "unwritten" }]);
+  assertEquals(wal.gaps, [{ from_seq: 6, to_seq: 17, reason: "unwritten" }]);
   disk.faults.writeFails = false;
   const stop = new AbortController();
   wal.run(stop.signal);
   await kernel.runUntil(5_000);
   stop.abort();
-  assert.equal(wal.writable, true);
+  assertEquals(wal.writable, true);
   await assertAccounted(wal);
   const again = await open(disk.afterKill());
-  assert.deepEqual(again.gaps, [{ from_seq: 6, to_seq: 17, reason: "unwritten" }]);
+  assertEquals(again.gaps, [{ from_seq: 6, to_seq: 17, reason: "unwritten" }]);
   await assertAccounted(again);
 });
 
@@ -160,10 +160,10 @@ Deno.test("Wal evicts the oldest segment at its limit, declares it, and stays wi
     append(wal, 1);
     await kernel.runUntil(kernel.nowMs + 100);
     await wal.sync();
-    assert.ok(disk.bytes <= 4_000, `${disk.bytes} bytes`);
+    assert(disk.bytes <= 4_000, `${disk.bytes} bytes`);
   }
   stop.abort();
-  assert.equal(wal.gaps[0]?.reason, "evicted");
+  assertEquals(wal.gaps[0]?.reason, "evicted");
   await assertAccounted(wal);
 });
 
@@ -191,9 +191,9 @@ Deno.test("Wal.open() takes the same time for a large backlog: it reads headers 
     },
   });
   const again = await open(counting);
-  assert.equal(again.nextSeq, 2_001);
+  assertEquals(again.nextSeq, 2_001);
   const segments = (await disk.list()).length;
-  assert.ok(reads < segments + 20, `${reads} reads for ${segments} files`);
+  assert(reads < segments + 20, `${reads} reads for ${segments} files`);
 });
 
 Deno.test("Wal: every bit of a small log may flip; it opens, and loses only what it declares", async () => {
@@ -206,7 +206,7 @@ Deno.test("Wal: every bit of a small log may flip; it opens, and loses only what
       const copy = disk.clone();
       copy.damage(name, "flip", bit);
       const wal = await open(copy);
-      assert.ok(wal.nextSeq > 12 || wal.epoch !== first.epoch, `${name} bit ${bit}`);
+      assert(wal.nextSeq > 12 || wal.epoch !== first.epoch, `${name} bit ${bit}`);
       await readAll(wal);
       await assertAccounted(wal);
     }
@@ -264,8 +264,8 @@ Deno.test("Wal: any history of appends, acks, syncs, kills and power cuts reopen
           if (kind === "power") boot++;
           wal = await open(disk, `boot-${boot}`);
           // Before the first sync nothing promises that the directory survives.
-          if (wal.epoch === epoch) assert.ok(wal.nextSeq > Math.max(syncedSeq, highAcked));
-          else assert.equal(kind, "power");
+          if (wal.epoch === epoch) assert(wal.nextSeq > Math.max(syncedSeq, highAcked));
+          else assertEquals(kind, "power");
         }
         await assertAccounted(wal);
       }
@@ -280,20 +280,20 @@ Deno.test("Wal.open() twice without a write between gives the same state", async
   const cut = disk.afterPowerCut(seededRandom(3));
   const first = await open(cut.clone(), "boot-2");
   const second = await open(cut.clone(), "boot-2");
-  assert.deepEqual([second.nextSeq, second.gaps], [first.nextSeq, first.gaps]);
+  assertEquals([second.nextSeq, second.gaps], [first.nextSeq, first.gaps]);
 });
 
 Deno.test("Wal.renumber() gives records whose numbers the host knows as others' new numbers", async () => {
   const wal = await open(new SimDisk());
   append(wal, 5);
   await wal.renumber(300);
-  assert.equal(wal.nextSeq, 306);
+  assertEquals(wal.nextSeq, 306);
   const records = await wal.read(301, { records: 10, bytes: 10_000 });
-  assert.deepEqual(
+  assertEquals(
     records.map(({ payload }) => decoder.decode(payload)),
     [1, 2, 3, 4, 5].map((n) => `record ${n}`),
   );
-  assert.deepEqual(wal.gaps, [{ from_seq: 1, to_seq: 300, reason: "unsynced" }]);
+  assertEquals(wal.gaps, [{ from_seq: 1, to_seq: 300, reason: "unsynced" }]);
 });
 
 Deno.test("wal ls, verify and export see everything and change nothing", async () => {
@@ -302,12 +302,12 @@ Deno.test("wal ls, verify and export see everything and change nothing", async (
   append(wal, 40);
   const before = disk.changes;
   const listing = await listWal(disk);
-  assert.equal(listing.last_seq, 40);
-  assert.deepEqual((await verifyWal(disk)).damaged, []);
-  assert.equal((await Array.fromAsync(readWal(disk))).length, 40);
-  assert.equal(disk.changes, before);
+  assertEquals(listing.last_seq, 40);
+  assertEquals((await verifyWal(disk)).damaged, []);
+  assertEquals((await Array.fromAsync(readWal(disk))).length, 40);
+  assertEquals(disk.changes, before);
   const segment = listing.segments[1]!;
   disk.damage(segment.name, "flip", 8 * 60);
   const [damaged] = (await verifyWal(disk)).damaged;
-  assert.equal(damaged?.segment, segment.name);
+  assertEquals(damaged?.segment, segment.name);
 });

@@ -1,5 +1,5 @@
 /** The host's HTTP API as its document says. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import Value from "typebox/value";
 import { type Route, ROUTES } from "../../lib/web/host_routes.ts";
 import { EPOCH } from "../messages.ts";
@@ -8,7 +8,7 @@ import { START, TestHost } from "./test_host.ts";
 Deno.test("the OpenAPI document and the host's routes are the same", async () => {
   const test = await TestHost.start({ allowFaults: true });
   const { openapi, paths } = await test.json("/api/openapi.json");
-  assert.equal(openapi, "3.1.0");
+  assertEquals(openapi, "3.1.0");
   const documented = Object.entries(paths).flatMap(([path, methods]) =>
     Object.keys(methods as object).map((method) => `${method} ${path}`)
   ).sort();
@@ -16,7 +16,7 @@ Deno.test("the OpenAPI document and the host's routes are the same", async () =>
   const served = test.app.routes.filter(({ method }) => method !== "ALL")
     .map(({ method, path }) => `${method.toLowerCase()} ${path.replaceAll(/:(\w+)/g, "{$1}")}`)
     .filter((route) => !pages.has(route)).sort();
-  assert.deepEqual(documented, served);
+  assertEquals(documented, served);
   await test.stop();
 });
 
@@ -30,12 +30,12 @@ Deno.test("every route that is read answers what the document says", async () =>
     if (route.method !== "get" || name === "live") continue;
     const path = route.path.replace(":id", "pump-7") + (query[name] ?? "");
     const response = await test.get(path);
-    assert.equal(response.status, 200, `${path}: ${response.status}`);
+    assertEquals(response.status, 200, `${path}: ${response.status}`);
     const isText = route.formats?.[0] === "text";
     const answer = isText ? await response.text() : await response.json();
     const problems = Value.Errors(route.answer, answer);
-    assert.deepEqual(problems.slice(0, 3), [], path);
-    if (Array.isArray(answer)) assert.ok(answer.length > 0, `${path} is empty`);
+    assertEquals(problems.slice(0, 3), [], path);
+    if (Array.isArray(answer)) assert(answer.length > 0, `${path} is empty`);
   }
   await test.stop();
 });
@@ -61,9 +61,9 @@ Deno.test("pages of records follow the link header, each record once, by number 
       path = /^<([^>]+)>; rel="next"$/.exec(response.headers.get("link") ?? "")?.[1];
       pages++;
     }
-    assert.equal(pages, 4);
+    assertEquals(pages, 4);
     const up = Array.from({ length: 250 }, (_, i) => i + 1);
-    assert.deepEqual(seqs, query.includes("newest") ? up.reverse() : up, query);
+    assertEquals(seqs, query.includes("newest") ? up.reverse() : up, query);
   }
   await test.stop();
 });
@@ -73,22 +73,22 @@ Deno.test("records come as CSV and JSON lines, a page at a time", async () => {
   await test.filled("pump-7", 30);
   const csv = await (await test.get("/api/nodes/pump-7/records?format=csv&from=0")).text();
   const lines = csv.trimEnd().split("\r\n");
-  assert.equal(
+  assertEquals(
     lines[0],
     'received_wall_ms,node_id,epoch,seq,ts_wall_ms,ts_mono_ms,is_anomaly,score,degraded,cfg_version,"odd,name",temp_c',
   );
-  assert.equal(lines.length, 31);
-  assert.match(lines[10]!, /,pump-7,9f2c4e11a0b3d5c7,10,\d+,900,1,9,0,0,1,41.25$/);
+  assertEquals(lines.length, 31);
+  assertMatch(lines[10]!, /,pump-7,9f2c4e11a0b3d5c7,10,\d+,900,1,9,0,0,1,41.25$/);
   const ndjson = await (await test.get("/api/nodes/pump-7/records?format=ndjson&limit=7")).text();
   const rows = ndjson.trimEnd().split("\n").map((line) => JSON.parse(line));
-  assert.deepEqual(rows.map(({ seq }) => seq), [1, 2, 3, 4, 5, 6, 7]);
-  assert.ok(rows.every(({ received_wall_ms }) => received_wall_ms >= START));
+  assertEquals(rows.map(({ seq }) => seq), [1, 2, 3, 4, 5, 6, 7]);
+  assert(rows.every(({ received_wall_ms }) => received_wall_ms >= START));
   const anomalies = await test.json("/api/nodes/pump-7/records?anomalies=1");
-  assert.deepEqual(anomalies.map(({ seq }: { seq: number }) => seq), [10, 20, 30]);
+  assertEquals(anomalies.map(({ seq }: { seq: number }) => seq), [10, 20, 30]);
   const series = await (await test.get(
     `/api/nodes/pump-7/series?metric=temp_c&from=0&points=1&format=csv`,
   )).text();
-  assert.match(series, /^t,min,mean,max,n,anomalies\r\n\d+,40.125,[\d.]+,43.75,30,3\r\n$/);
+  assertMatch(series, /^t,min,mean,max,n,anomalies\r\n\d+,40.125,[\d.]+,43.75,30,3\r\n$/);
   await test.stop();
 });
 
@@ -112,8 +112,8 @@ Deno.test("what is wrong with a request is said in one line, and a misspelt filt
     ] as const
   ) {
     const response = await test.get(path);
-    assert.equal(response.status, status, path);
-    assert.match((await response.json()).error, error);
+    assertEquals(response.status, status, path);
+    assertMatch((await response.json()).error, error);
   }
   await test.stop();
 });
@@ -126,20 +126,20 @@ Deno.test("a configuration is checked by the table of settings before it is sent
       body: JSON.stringify(body),
       headers: { "content-type": "application/json" },
     });
-  assert.deepEqual(await send("POST", "/api/config/check", { sample_hz: 5 }), { ok: true });
+  assertEquals(await send("POST", "/api/config/check", { sample_hz: 5 }), { ok: true });
   const { ok, problems } = await send("POST", "/api/config/check", { sample_hz: -1, nonsense: 1 });
-  assert.equal(ok, false);
-  assert.deepEqual(problems.map(({ setting }: { setting: string }) => setting), [
+  assertEquals(ok, false);
+  assertEquals(problems.map(({ setting }: { setting: string }) => setting), [
     "sample_hz",
     "nonsense",
   ]);
   const version = await send("PUT", "/api/nodes/pump-7/config", { sample_hz: 5 });
-  assert.deepEqual(version, { target: "pump-7", cfg_version: 1 });
-  assert.match((await send("PUT", "/api/config", { sample_hz: -1 })).error, /sample_hz/);
+  assertEquals(version, { target: "pump-7", cfg_version: 1 });
+  assertMatch((await send("PUT", "/api/config", { sample_hz: -1 })).error, /sample_hz/);
   const { desired } = await test.json("/api/nodes/pump-7/config");
-  assert.deepEqual(desired, { cfg_version: 1, config: { sample_hz: 5 } });
+  assertEquals(desired, { cfg_version: 1, config: { sample_hz: 5 } });
   const settings = await test.json("/api/settings");
-  assert.ok(settings.every(({ help }: { help: string }) => help.length > 10));
+  assert(settings.every(({ help }: { help: string }) => help.length > 10));
   await test.stop();
 });
 
@@ -154,9 +154,9 @@ Deno.test("changes need the token where one is set, reading does not", async () 
     await response.body?.cancel();
     return response.status;
   };
-  assert.equal(await put("Bearer wrong"), 401);
-  assert.equal(await put("Bearer secret"), 200);
-  assert.deepEqual(await test.json("/api/nodes"), []);
-  assert.equal((await test.get("/api/faults")).status, 404);
+  assertEquals(await put("Bearer wrong"), 401);
+  assertEquals(await put("Bearer secret"), 200);
+  assertEquals(await test.json("/api/nodes"), []);
+  assertEquals((await test.get("/api/faults")).status, 404);
   await test.stop();
 });

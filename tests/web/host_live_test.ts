@@ -1,5 +1,5 @@
 /** The live stream: what it tells, and that slow or vanished clients cost nothing. */
-import { strict as assert } from "node:assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { CLIENTS_MAX } from "../../lib/web/host_live.ts";
 import { TestHost, until } from "./test_host.ts";
 
@@ -24,15 +24,15 @@ Deno.test("a stream tells all nodes at first, then only what changed, and the re
   const wire = await test.filled("pump-7", 3);
   await test.connect("pump-8");
   const response = await test.get("/api/live?node=pump-7");
-  assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
+  assertEquals(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
   const reader = response.body!.getReader();
   const first = await second(reader);
-  assert.equal(dataOf(first, "host").nodes_connected, 2);
-  assert.deepEqual(dataOf(first, "nodes").map((node: { node_id: string }) => node.node_id), [
+  assertEquals(dataOf(first, "host").nodes_connected, 2);
+  assertEquals(dataOf(first, "nodes").map((node: { node_id: string }) => node.node_id), [
     "pump-7",
     "pump-8",
   ]);
-  assert.equal(dataOf(first, "nodes")[0].last.temp_c, 40.375);
+  assertEquals(dataOf(first, "nodes")[0].last.temp_c, 40.375);
   wire.say(test.record("pump-7", 4));
   const next = second(reader);
   await test.clock.advance(1_100);
@@ -40,9 +40,9 @@ Deno.test("a stream tells all nodes at first, then only what changed, and the re
   const changed = dataOf(told, "nodes").find((node: { node_id: string }) =>
     node.node_id === "pump-7"
   );
-  assert.equal(changed.records, 4);
-  assert.equal(changed.version, undefined, "what didn't change isn't told again");
-  assert.deepEqual(dataOf(told, "records").map(({ seq }: { seq: number }) => seq), [4]);
+  assertEquals(changed.records, 4);
+  assertEquals(changed.version, undefined, "what didn't change isn't told again");
+  assertEquals(dataOf(told, "records").map(({ seq }: { seq: number }) => seq), [4]);
   await reader.cancel();
   await test.stop();
 });
@@ -56,12 +56,17 @@ Deno.test("a client that reads nothing is let go, one that missed a second gets 
   await second(slow);
   await test.clock.advance(1_100);
   const again = await second(slow);
-  assert.equal(dataOf(again, "nodes")[0].version, "1", "told in whole");
+  assertEquals(dataOf(again, "nodes")[0].version, "1", "told in whole");
   await test.clock.advance(15_000);
   const reader = stuck.body!.getReader();
-  await assert.rejects(async () => {
-    for (;;) if ((await reader.read()).done) return;
-  }, /takes nothing/);
+  assertMatch(
+    String(
+      await assertRejects(async () => {
+        for (;;) if ((await reader.read()).done) return;
+      }),
+    ),
+    /takes nothing/,
+  );
   await slow.cancel().catch(() => {});
   await test.stop();
 });
@@ -71,12 +76,12 @@ Deno.test("clients that vanish leave nothing behind, and there are never too man
   const open: Response[] = [];
   for (let i = 0; i < CLIENTS_MAX; i++) open.push(await test.get("/api/live?node=pump-7"));
   const refused = await test.get("/api/live");
-  assert.equal(refused.status, 503);
-  assert.match((await refused.json()).error, /no more are allowed/);
+  assertEquals(refused.status, 503);
+  assertMatch((await refused.json()).error, /no more are allowed/);
   for (const { body } of open) await body!.cancel();
   await test.clock.advance(2_000);
   const again = await test.get("/api/live");
-  assert.equal(again.status, 200);
+  assertEquals(again.status, 200);
   const reader = again.body!.getReader();
   await until("first events", async () => (await second(reader)).length > 0);
   await reader.cancel();

@@ -1,5 +1,5 @@
 /** The node over HTTP: one small document, what the stream tells, and who is let in. */
-import { strict as assert } from "node:assert";
+import { assert, assertEquals, assertNotMatch } from "@std/assert";
 import { Recent } from "../../lib/node/recent.ts";
 import type { NodeStatus } from "../../lib/node/status.ts";
 import { sha256 } from "../../lib/platform/digest.ts";
@@ -48,9 +48,9 @@ async function told(
 
 Deno.test("the page is one document under 100 KB that asks for nothing elsewhere", async () => {
   const html = await (await made().app.request("/")).text();
-  assert.ok(new TextEncoder().encode(html).length < 100_000);
-  assert.doesNotMatch(html, /\b(?:src|href)="(?!#|data:|\/status)/);
-  assert.doesNotMatch(html, /^(?:import|export) /m);
+  assert(new TextEncoder().encode(html).length < 100_000);
+  assertNotMatch(html, /\b(?:src|href)="(?!#|data:|\/status)/);
+  assertNotMatch(html, /^(?:import|export) /m);
 });
 
 Deno.test("the policy allows exactly the scripts and the style of the page, by their hash", async () => {
@@ -58,30 +58,30 @@ Deno.test("the policy allows exactly the scripts and the style of the page, by t
   const policy = response.headers.get("content-security-policy")!;
   const html = await response.text();
   const inline = [...html.matchAll(/<(script|style)(?! type="application)[^>]*>(.*?)<\/\1>/gs)];
-  assert.equal(inline.length, 3);
+  assertEquals(inline.length, 3);
   for (const [, , code] of inline) {
-    assert.ok(policy.includes(`'sha256-${sha256(code!, "base64")}'`));
+    assert(policy.includes(`'sha256-${sha256(code!, "base64")}'`));
   }
-  assert.doesNotMatch(policy, /unsafe|\*/);
-  assert.doesNotMatch(html, / style="/);
+  assertNotMatch(policy, /unsafe|\*/);
+  assertNotMatch(html, / style="/);
 });
 
 Deno.test("the status inside the page is data, whatever a sensor calls itself", async () => {
   const html = await (await made().app.request("/")).text();
   const [, json] = /<script type="application\/json" id="status">(.*?)<\/script>/s.exec(html)!;
-  assert.deepEqual(JSON.parse(json!), STATUS);
-  assert.doesNotMatch(html, /alert\(1\)<\/script>/);
+  assertEquals(JSON.parse(json!), STATUS);
+  assertNotMatch(html, /alert\(1\)<\/script>/);
 });
 
 Deno.test("a stream tells the status at first, then what changed in it, and the last seconds", async () => {
   const { app, clock, recent, set } = made();
   const reader = (await app.request("/api/live")).body!.getReader();
-  assert.deepEqual((await told(reader)).status, STATUS);
+  assertEquals((await told(reader)).status, STATUS);
   set({ backlog: 4 });
   recent.add({ temp_c: 43 }, () => true, { monoMs: 1_000, wallMs: START + 1_000 });
   const next = told(reader);
   await clock.advance(1_100);
-  assert.deepEqual(await next, {
+  assertEquals(await next, {
     status: { backlog: 4 },
     recent: recent.read(),
   });
@@ -91,18 +91,18 @@ Deno.test("a stream tells the status at first, then what changed in it, and the 
 Deno.test("there are never too many streams, and those that take nothing are let go", async () => {
   const { app, clock } = made();
   for (let i = 0; i < CLIENTS_MAX; i++) {
-    assert.equal((await app.request("/api/live")).status, 200);
+    assertEquals((await app.request("/api/live")).status, 200);
   }
-  assert.equal((await app.request("/api/live")).status, 503);
+  assertEquals((await app.request("/api/live")).status, 503);
   await clock.advance(20_000);
   const response = await app.request("/api/live");
-  assert.equal(response.status, 200);
+  assertEquals(response.status, 200);
   await response.body!.cancel();
 });
 
 Deno.test("on loopback only the names of this machine are answered, elsewhere any", async () => {
   const foreign = { headers: { host: "evil.example" } };
-  assert.equal((await made().app.request("/status", foreign)).status, 403);
-  assert.equal((await made("[::1]:7481").app.request("/", foreign)).status, 403);
-  assert.equal((await made("0.0.0.0:7481").app.request("/status", foreign)).status, 200);
+  assertEquals((await made().app.request("/status", foreign)).status, 403);
+  assertEquals((await made("[::1]:7481").app.request("/", foreign)).status, 403);
+  assertEquals((await made("0.0.0.0:7481").app.request("/status", foreign)).status, 200);
 });
