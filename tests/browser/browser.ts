@@ -1,6 +1,6 @@
 /** Debian's Chromium for the tests of the pages, and what every page must keep to. */
 import { assert, assertEquals } from "@std/assert";
-import { type Browser, chromium, type Page } from "npm:playwright-core@1.60.0";
+import type { Browser, Page } from "npm:playwright-core@1.60.0";
 import { eventually } from "../eventually.ts";
 
 const FLAGS = [
@@ -15,6 +15,12 @@ const FLAGS = [
 ];
 
 let running: Promise<Browser> | undefined;
+
+/** Loaded when it is needed: it asks for the home directory at once. */
+async function launch(): Promise<Browser> {
+  const { chromium } = await import("npm:playwright-core@1.60.0");
+  return await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
+}
 
 /** How the page is looked at. */
 export interface View {
@@ -50,7 +56,7 @@ export class Watched {
 
   static async open(url: string, view: View = {}): Promise<Watched> {
     const { width = 1280, height = 800, scheme = "light", mayFail = false } = view;
-    running ??= chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
+    running ??= launch();
     const browser = await running;
     const page = await browser.newPage({ viewport: { width, height }, colorScheme: scheme });
     const watched = new Watched(page);

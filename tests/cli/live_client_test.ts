@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { ApiError, baseUrl, EventParser, followed, HostApi } from "../../lib/cli/live_client.ts";
+import { realTest } from "../real.ts";
 
 const STREAM = 'event: host\ndata: {"a":1}\n\n: a comment\n\ndata: one\ndata: two\nid: 4\n\n' +
   "event:nodes\r\ndata:[]\r\n\r\nevent: nothing\n\ndata\n\ndata: ü\r\rdata: open";
@@ -12,7 +13,7 @@ const EVENTS = [
   { event: "message", data: "ü" },
 ];
 
-Deno.test("EventParser gives the same events however the text is split", () => {
+realTest("EventParser gives the same events however the text is split", () => {
   for (let first = 0; first <= STREAM.length; first++) {
     for (const second of [first, Math.min(STREAM.length, first + 1), STREAM.length]) {
       const parser = new EventParser();
@@ -29,7 +30,7 @@ Deno.test("EventParser gives the same events however the text is split", () => {
   }));
 });
 
-Deno.test("EventParser refuses an event without an end instead of keeping all of it", () => {
+realTest("EventParser refuses an event without an end instead of keeping all of it", () => {
   const parser = new EventParser();
   const megabyte = "x".repeat(1_000_000);
   assertMatch(
@@ -40,7 +41,7 @@ Deno.test("EventParser refuses an event without an end instead of keeping all of
   );
 });
 
-Deno.test("baseUrl() takes what people type and refuses the rest with one line", () => {
+realTest("baseUrl() takes what people type and refuses the rest with one line", () => {
   const good = ["127.0.0.1:7480", "http://[::1]:7480/", "https://h.example/fleet/", "localhost:1"];
   assertEquals(good.map(baseUrl), [
     ...["http://127.0.0.1:7480", "http://[::1]:7480", "https://h.example/fleet"],
@@ -66,7 +67,7 @@ async function withServer(
   }
 }
 
-Deno.test("HostApi sends the token, and says of every refusal what to do", async () => {
+realTest("HostApi sends the token, and says of every refusal what to do", async () => {
   const answer = (request: Request) => {
     if (request.headers.get("authorization") !== "Bearer sesame") {
       return new Response("", { status: 401 });
@@ -95,27 +96,33 @@ Deno.test("HostApi sends the token, and says of every refusal what to do", async
   });
 });
 
-Deno.test("followed() rejects where nobody ever answered, and otherwise tells of loss and return once", async () => {
-  const signal = new AbortController();
-  const told: string[] = [];
-  const watcher = { lost: (reason: string) => told.push(reason), back: () => told.push("back") };
-  const never = () => Promise.reject(new ApiError("nobody"));
-  assertMatch(String(await assertRejects(() => followed(never, watcher, signal.signal))), /nobody/);
-  assertEquals(told, []);
-  let runs = 0;
-  const pauses: number[] = [];
-  const pause = (ms: number) => Promise.resolve(void pauses.push(ms));
-  await followed(
-    (alive) => {
-      runs++;
-      if (runs === 1 || runs === 3) alive();
-      if (runs === 4) signal.abort();
-      return Promise.reject(new ApiError(`gone ${runs}`));
-    },
-    watcher,
-    signal.signal,
-    pause,
-  );
-  assertEquals(told, ["gone 1", "back", "gone 3"]);
-  assertEquals(pauses, [500, 1_000, 500]);
-});
+realTest(
+  "followed() rejects where nobody ever answered, and otherwise tells of loss and return once",
+  async () => {
+    const signal = new AbortController();
+    const told: string[] = [];
+    const watcher = { lost: (reason: string) => told.push(reason), back: () => told.push("back") };
+    const never = () => Promise.reject(new ApiError("nobody"));
+    assertMatch(
+      String(await assertRejects(() => followed(never, watcher, signal.signal))),
+      /nobody/,
+    );
+    assertEquals(told, []);
+    let runs = 0;
+    const pauses: number[] = [];
+    const pause = (ms: number) => Promise.resolve(void pauses.push(ms));
+    await followed(
+      (alive) => {
+        runs++;
+        if (runs === 1 || runs === 3) alive();
+        if (runs === 4) signal.abort();
+        return Promise.reject(new ApiError(`gone ${runs}`));
+      },
+      watcher,
+      signal.signal,
+      pause,
+    );
+    assertEquals(told, ["gone 1", "back", "gone 3"]);
+    assertEquals(pauses, [500, 1_000, 500]);
+  },
+);

@@ -1,6 +1,7 @@
 /** A real node drives a folder that looks like /sys/class/leds/ACT. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
+import { realTest } from "../real.ts";
 
 const OLD_TRIGGER = "none [mmc0] timer\n";
 /** In two seconds; `docs/led.md` has the patterns. */
@@ -87,21 +88,24 @@ function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-Deno.test("a node's LED shows disconnected, then healthy, and SIGTERM gives trigger and brightness back", async () => {
-  const bench = new Bench();
-  const node = await bench.node();
-  assertEquals(bench.read("trigger"), "none");
-  await bench.shows("disconnected");
-  const host = await bench.host();
-  await bench.shows("healthy");
-  assertEquals(await node.stop(), 0);
-  assertEquals(bench.read("trigger"), "mmc0");
-  assertEquals(bench.read("brightness"), "37");
-  await host.stop();
-  bench.remove();
-});
+realTest(
+  "a node's LED shows disconnected, then healthy, and SIGTERM gives trigger and brightness back",
+  async () => {
+    const bench = new Bench();
+    const node = await bench.node();
+    assertEquals(bench.read("trigger"), "none");
+    await bench.shows("disconnected");
+    const host = await bench.host();
+    await bench.shows("healthy");
+    assertEquals(await node.stop(), 0);
+    assertEquals(bench.read("trigger"), "mmc0");
+    assertEquals(bench.read("brightness"), "37");
+    await host.stop();
+    bench.remove();
+  },
+);
 
-Deno.test("a second signal, which ends a node at once, gives the LED back as well", async () => {
+realTest("a second signal, which ends a node at once, gives the LED back as well", async () => {
   const bench = new Bench();
   const host = await bench.host();
   const node = await bench.node("--stop-grace-ms", "60000");
@@ -114,42 +118,51 @@ Deno.test("a second signal, which ends a node at once, gives the LED back as wel
   bench.remove();
 });
 
-Deno.test("an anomaly makes the LED blink, a log that can't be written makes it flicker", async () => {
-  const bench = new Bench();
-  const value = `${bench.directory}/value`;
-  Deno.writeTextFileSync(value, "1.0\n");
-  const sensor = `file:name=flow,path=${value},unit=l`;
-  const host = await bench.host();
-  const node = await bench.node("--sensor", sensor, "--detectors", "flow=limits:low=0,high=2");
-  await bench.shows("healthy");
-  Deno.writeTextFileSync(value, "9.0\n");
-  await bench.blinks("anomaly");
-  await node.stop();
-  Deno.removeSync(`${bench.directory}/node`, { recursive: true });
-  Deno.writeTextFileSync(`${bench.directory}/node`, "a file where the log should be\n");
-  // The kernel would put the brackets back by itself.
-  bench.write("trigger", OLD_TRIGGER);
-  const failing = await bench.node();
-  await bench.blinks("failure");
-  assertEquals(await failing.stop(), 0);
-  assertEquals([bench.read("trigger"), bench.read("brightness")], ["mmc0", "37"]);
-  await host.stop();
-  bench.remove();
-});
+realTest(
+  "an anomaly makes the LED blink, a log that can't be written makes it flicker",
+  async () => {
+    const bench = new Bench();
+    const value = `${bench.directory}/value`;
+    Deno.writeTextFileSync(value, "1.0\n");
+    const sensor = `file:name=flow,path=${value},unit=l`;
+    const host = await bench.host();
+    const node = await bench.node("--sensor", sensor, "--detectors", "flow=limits:low=0,high=2");
+    await bench.shows("healthy");
+    Deno.writeTextFileSync(value, "9.0\n");
+    await bench.blinks("anomaly");
+    await node.stop();
+    Deno.removeSync(`${bench.directory}/node`, { recursive: true });
+    Deno.writeTextFileSync(`${bench.directory}/node`, "a file where the log should be\n");
+    // The kernel would put the brackets back by itself.
+    bench.write("trigger", OLD_TRIGGER);
+    const failing = await bench.node();
+    await bench.blinks("failure");
+    assertEquals(await failing.stop(), 0);
+    assertEquals([bench.read("trigger"), bench.read("brightness")], ["mmc0", "37"]);
+    await host.stop();
+    bench.remove();
+  },
+);
 
-Deno.test("an LED that isn't there costs one line that names what is, and one that fails later one more", async () => {
-  const bench = new Bench();
-  const without = await bench.node("--led", "led9");
-  await wait(200);
-  assertMatch(without.log, /LED \S+\/leds\/led9 can't be used: not found; set led to one of: ACT/);
-  assertEquals(await without.stop(), 0);
-  const node = await bench.node();
-  Deno.removeSync(`${bench.directory}/leds/ACT/brightness`);
-  await wait(1_000);
-  const { samples } = await node.status();
-  await wait(2_500);
-  assert((await node.status()).samples - samples > 30);
-  assertEquals(await node.stop(), 0);
-  assertEquals(node.log.match(/ LED /g)?.length, 1, node.log);
-  bench.remove();
-});
+realTest(
+  "an LED that isn't there costs one line that names what is, and one that fails later one more",
+  async () => {
+    const bench = new Bench();
+    const without = await bench.node("--led", "led9");
+    await wait(200);
+    assertMatch(
+      without.log,
+      /LED \S+\/leds\/led9 can't be used: not found; set led to one of: ACT/,
+    );
+    assertEquals(await without.stop(), 0);
+    const node = await bench.node();
+    Deno.removeSync(`${bench.directory}/leds/ACT/brightness`);
+    await wait(1_000);
+    const { samples } = await node.status();
+    await wait(2_500);
+    assert((await node.status()).samples - samples > 30);
+    assertEquals(await node.stop(), 0);
+    assertEquals(node.log.match(/ LED /g)?.length, 1, node.log);
+    bench.remove();
+  },
+);

@@ -1,6 +1,7 @@
 /** The pages as processes serve them; compiled ones (HOLDFAST_BIN) must have the files inside. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
+import { realTest } from "../real.ts";
 
 async function text(url: string): Promise<string> {
   const response = await fetch(url);
@@ -9,7 +10,7 @@ async function text(url: string): Promise<string> {
   return body;
 }
 
-Deno.test("host and node serve their pages, and each file that the host's page names", async () => {
+realTest("host and node serve their pages, and each file that the host's page names", async () => {
   const directory = await Deno.makeTempDir({ prefix: "holdfast-pages-" });
   const address = `127.0.0.1:${freePort()}`;
   const host = await new Process("host", ["--listen", address, "--data", `${directory}/host`])

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Hono } from "hono";
 import { recordKey } from "../../lib/cli/tail_view.ts";
 import { createFakeHost } from "../web/fake_host.ts";
+import { realTest } from "../real.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const HOSTILE = "\x1b]0;owned\x07\u009b2J";
@@ -117,7 +118,7 @@ const hasScript = (() => {
   }
 })();
 
-Deno.test("host nodes lists the fleet, worst first, and with --json what the API says", async () => {
+realTest("host nodes lists the fleet, worst first, and with --json what the API says", async () => {
   const site = new Site();
   const table = View.of("nodes", "--url", site.url);
   assertEquals(await table.ended(), 0);
@@ -133,7 +134,7 @@ Deno.test("host nodes lists the fleet, worst first, and with --json what the API
   await site.close();
 });
 
-Deno.test("host top into a pipe prints one snapshot and ends", async () => {
+realTest("host top into a pipe prints one snapshot and ends", async () => {
   const site = new Site();
   const top = View.of("top", "--url", site.url);
   assertEquals(await top.ended(), 0);
@@ -143,7 +144,7 @@ Deno.test("host top into a pipe prints one snapshot and ends", async () => {
   await site.close();
 });
 
-Deno.test({
+realTest({
   name:
     "host top on a terminal draws, filters, waits for a lost host, and q gives the terminal back",
   ignore: !hasScript,
@@ -174,7 +175,7 @@ Deno.test({
   },
 });
 
-Deno.test({
+realTest({
   name: "a signal ends host top with the terminal as it was",
   ignore: !hasScript,
   async fn() {
@@ -193,57 +194,63 @@ Deno.test({
   },
 });
 
-Deno.test("host tail follows events over an outage of the host, and none of them acts on the terminal", async () => {
-  const site = new Site();
-  site.event("pump-1", "connected", { peer: "10.0.0.1" });
-  site.event("pump-2", HOSTILE, { reason: HOSTILE });
-  const tail = View.of("tail", "--url", site.url);
-  await tail.prints(/pump-1 +connected +peer=10\.0\.0\.1\n/);
-  const detail = { severity: "high", metrics: ["temp_c"], duration_ms: 0 };
-  site.event("pump-3", "anomaly_open", detail);
-  await tail.prints(/! pump-3 +anomaly_open +high temp_c\n/);
-  site.fake.isDown = true;
-  await tail.prints(/waiting for it to come back/, "err");
-  site.event("pump-4", "disconnected", {});
-  site.fake.isDown = false;
-  await tail.prints(/pump-4 +disconnected/);
-  await tail.prints(/answers again/, "err");
-  await tail.stop();
-  assertEquals(tail.out.match(/\n/g)?.length, 4, tail.out);
-  assertEquals(/\p{Cc}/u.test(tail.out.replaceAll("\n", "")), false);
-  await site.close();
-});
+realTest(
+  "host tail follows events over an outage of the host, and none of them acts on the terminal",
+  async () => {
+    const site = new Site();
+    site.event("pump-1", "connected", { peer: "10.0.0.1" });
+    site.event("pump-2", HOSTILE, { reason: HOSTILE });
+    const tail = View.of("tail", "--url", site.url);
+    await tail.prints(/pump-1 +connected +peer=10\.0\.0\.1\n/);
+    const detail = { severity: "high", metrics: ["temp_c"], duration_ms: 0 };
+    site.event("pump-3", "anomaly_open", detail);
+    await tail.prints(/! pump-3 +anomaly_open +high temp_c\n/);
+    site.fake.isDown = true;
+    await tail.prints(/waiting for it to come back/, "err");
+    site.event("pump-4", "disconnected", {});
+    site.fake.isDown = false;
+    await tail.prints(/pump-4 +disconnected/);
+    await tail.prints(/answers again/, "err");
+    await tail.stop();
+    assertEquals(tail.out.match(/\n/g)?.length, 4, tail.out);
+    assertEquals(/\p{Cc}/u.test(tail.out.replaceAll("\n", "")), false);
+    await site.close();
+  },
+);
 
-Deno.test("host tail of a node shows its records and events, with --anomalies only those, as JSON lines", async () => {
-  const site = new Site();
-  site.event("pump-1", "connected", {});
-  site.event("pump-2", "connected", {});
-  const tail = View.of("tail", "pump-1", "--url", site.url);
-  await tail.prints(/pump-1 +#\d+ +temp_c \S+ +rail_v \S+/);
-  await tail.stop();
-  assertMatch(tail.out, /pump-1 +connected/);
-  assertEquals(tail.out.includes("pump-2"), false);
-  const json = View.of("tail", "pump-1", "nobody", "--json", "--url", site.url);
-  await json.prints(/"type":"telemetry"/);
-  await json.prints(/no node "nobody" is known yet/, "err");
-  await json.stop();
-  const items = json.out.trimEnd().split("\n").map((line) => JSON.parse(line));
-  const keys = items.filter(({ type }) => type === "telemetry").map(recordKey);
-  assertEquals(new Set(keys).size, keys.length);
-  assertEquals(items.filter(({ type }) => type === "event").length, 1);
-  site.event("pump-1", "anomaly_close", { severity: "low", metrics: ["temp_c"] });
-  const anomalies = View.of("tail", "pump-1", "--anomalies", "--json", "--url", site.url);
-  await anomalies.prints(/anomaly_close/);
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
-  await anomalies.stop();
-  for (const line of anomalies.out.trimEnd().split("\n")) {
-    const { kind, anomaly } = JSON.parse(line);
-    assert(kind === "anomaly_close" || anomaly.is_anomaly);
-  }
-  await site.close();
-});
+realTest(
+  "host tail of a node shows its records and events, with --anomalies only those, as JSON lines",
+  async () => {
+    const site = new Site();
+    site.event("pump-1", "connected", {});
+    site.event("pump-2", "connected", {});
+    const tail = View.of("tail", "pump-1", "--url", site.url);
+    await tail.prints(/pump-1 +#\d+ +temp_c \S+ +rail_v \S+/);
+    await tail.stop();
+    assertMatch(tail.out, /pump-1 +connected/);
+    assertEquals(tail.out.includes("pump-2"), false);
+    const json = View.of("tail", "pump-1", "nobody", "--json", "--url", site.url);
+    await json.prints(/"type":"telemetry"/);
+    await json.prints(/no node "nobody" is known yet/, "err");
+    await json.stop();
+    const items = json.out.trimEnd().split("\n").map((line) => JSON.parse(line));
+    const keys = items.filter(({ type }) => type === "telemetry").map(recordKey);
+    assertEquals(new Set(keys).size, keys.length);
+    assertEquals(items.filter(({ type }) => type === "event").length, 1);
+    site.event("pump-1", "anomaly_close", { severity: "low", metrics: ["temp_c"] });
+    const anomalies = View.of("tail", "pump-1", "--anomalies", "--json", "--url", site.url);
+    await anomalies.prints(/anomaly_close/);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await anomalies.stop();
+    for (const line of anomalies.out.trimEnd().split("\n")) {
+      const { kind, anomaly } = JSON.parse(line);
+      assert(kind === "anomaly_close" || anomaly.is_anomaly);
+    }
+    await site.close();
+  },
+);
 
-Deno.test("a reader that goes away ends host tail", async () => {
+realTest("a reader that goes away ends host tail", async () => {
   const site = new Site();
   const [path, args] = command(["tail", "pump-1", "--url", site.url]);
   const line = `${path} ${args.join(" ")} | head -n 2; echo ended`;
@@ -253,42 +260,48 @@ Deno.test("a reader that goes away ends host tail", async () => {
   await site.close();
 });
 
-Deno.test("the views send HOLDFAST_HTTP_TOKEN where the host wants it, and say so where it is missing", async () => {
-  const site = new Site();
-  site.token = "sesame-sesame-sesame";
-  const [path, args] = command(["nodes", "--url", site.url]);
-  const without = new View(path, args, { HOLDFAST_HTTP_TOKEN: "" });
-  assertEquals(await without.ended(), 1);
-  assertMatch(without.err, /^host: .*set HOLDFAST_HTTP_TOKEN.*\n$/);
-  const allowed = new View(path, args, { HOLDFAST_HTTP_TOKEN: site.token });
-  assertEquals(await allowed.ended(), 0);
-  await site.close();
-});
+realTest(
+  "the views send HOLDFAST_HTTP_TOKEN where the host wants it, and say so where it is missing",
+  async () => {
+    const site = new Site();
+    site.token = "sesame-sesame-sesame";
+    const [path, args] = command(["nodes", "--url", site.url]);
+    const without = new View(path, args, { HOLDFAST_HTTP_TOKEN: "" });
+    assertEquals(await without.ended(), 1);
+    assertMatch(without.err, /^host: .*set HOLDFAST_HTTP_TOKEN.*\n$/);
+    const allowed = new View(path, args, { HOLDFAST_HTTP_TOKEN: site.token });
+    assertEquals(await allowed.ended(), 0);
+    await site.close();
+  },
+);
 
-Deno.test("what can't work ends with one line: status 1 for the world, 2 for the command line", async () => {
-  const silent = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const { port } = silent.addr as Deno.NetAddr;
-  silent.close();
-  const cases: [string[], number, RegExp][] = [
-    ...(["nodes", "top", "tail"].map((view): [string[], number, RegExp] => [
-      [view, "--url", `http://127.0.0.1:${port}`],
-      1,
-      new RegExp(`127\\.0\\.0\\.1:${port} \\(connection refused\\): .*--url`),
-    ])),
-    [["top", "--url", "ftp://x"], 1, /"ftp:\/\/x" is not a URL: .*--url/],
-    [["nodes", "--wat"], 2, /--wat/],
-    [["top", "x"], 2, /unexpected "x"/],
-    [["wat"], 2, /unexpected "wat"/],
-  ];
-  await Promise.all(cases.map(async ([args, status, wanted]) => {
-    const view = View.of(...args);
-    assertEquals(await view.ended(), status, view.err);
-    assertMatch(view.err, /^host: [^\n]*\n$/);
-    assertMatch(view.err, wanted);
-  }));
-});
+realTest(
+  "what can't work ends with one line: status 1 for the world, 2 for the command line",
+  async () => {
+    const silent = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+    const { port } = silent.addr as Deno.NetAddr;
+    silent.close();
+    const cases: [string[], number, RegExp][] = [
+      ...(["nodes", "top", "tail"].map((view): [string[], number, RegExp] => [
+        [view, "--url", `http://127.0.0.1:${port}`],
+        1,
+        new RegExp(`127\\.0\\.0\\.1:${port} \\(connection refused\\): .*--url`),
+      ])),
+      [["top", "--url", "ftp://x"], 1, /"ftp:\/\/x" is not a URL: .*--url/],
+      [["nodes", "--wat"], 2, /--wat/],
+      [["top", "x"], 2, /unexpected "x"/],
+      [["wat"], 2, /unexpected "wat"/],
+    ];
+    await Promise.all(cases.map(async ([args, status, wanted]) => {
+      const view = View.of(...args);
+      assertEquals(await view.ended(), status, view.err);
+      assertMatch(view.err, /^host: [^\n]*\n$/);
+      assertMatch(view.err, wanted);
+    }));
+  },
+);
 
-Deno.test("each view has a --help, and host --help names them", async () => {
+realTest("each view has a --help, and host --help names them", async () => {
   const views = ["nodes", "top", "tail"];
   const all = View.of("--help");
   assertEquals(await all.ended(), 0);

@@ -1,39 +1,46 @@
 /** A session on a connection, as the host keeps it. */
 import { assert, assertEquals } from "@std/assert";
 import { TestHost, until } from "../web/test_host.ts";
+import { realTest } from "../real.ts";
 
-Deno.test("a node that doesn't wait for the welcome is heard: what follows its hello is stored", async () => {
-  const test = await TestHost.start();
-  const records = [1, 2, 3].map((seq) => test.record("pump-7", seq));
-  const wire = await test.connect("pump-7", {}, records);
-  const isAcked = async (seq: number) => {
-    await test.clock.advance(100);
-    return wire.sent.includes(`"high_acked":${seq}`);
-  };
-  await until("the first are stored", () => isAcked(3));
-  wire.say(test.record("pump-7", 4));
-  await until("what comes later too", () => isAcked(4));
-  assertEquals(test.host.registry.nodes[0]!.records, 4);
-  await test.stop();
-});
-
-Deno.test("a replay is told of where there was one, not where a few records were on their way", async () => {
-  const test = await TestHost.start();
-  for (const [nodeId, backlog] of [["few", 3], ["many", 40]] as const) {
-    const records = Array.from({ length: backlog }, (_, i) => test.record(nodeId, i + 1));
-    const wire = await test.connect(nodeId, { next_seq: backlog + 1 }, records);
-    await until("all is stored", async () => {
+realTest(
+  "a node that doesn't wait for the welcome is heard: what follows its hello is stored",
+  async () => {
+    const test = await TestHost.start();
+    const records = [1, 2, 3].map((seq) => test.record("pump-7", seq));
+    const wire = await test.connect("pump-7", {}, records);
+    const isAcked = async (seq: number) => {
       await test.clock.advance(100);
-      return wire.sent.includes(`"high_acked":${backlog}`);
+      return wire.sent.includes(`"high_acked":${seq}`);
+    };
+    await until("the first are stored", () => isAcked(3));
+    wire.say(test.record("pump-7", 4));
+    await until("what comes later too", () => isAcked(4));
+    assertEquals(test.host.registry.nodes[0]!.records, 4);
+    await test.stop();
+  },
+);
+
+realTest(
+  "a replay is told of where there was one, not where a few records were on their way",
+  async () => {
+    const test = await TestHost.start();
+    for (const [nodeId, backlog] of [["few", 3], ["many", 40]] as const) {
+      const records = Array.from({ length: backlog }, (_, i) => test.record(nodeId, i + 1));
+      const wire = await test.connect(nodeId, { next_seq: backlog + 1 }, records);
+      await until("all is stored", async () => {
+        await test.clock.advance(100);
+        return wire.sent.includes(`"high_acked":${backlog}`);
+      });
+    }
+    await until("events are stored", async () => {
+      await test.clock.advance(1_000);
+      const events = await test.host.store.events({ limit: 10 });
+      return events.some(({ kind }) => kind === "replayed");
     });
-  }
-  await until("events are stored", async () => {
-    await test.clock.advance(1_000);
-    const events = await test.host.store.events({ limit: 10 });
-    return events.some(({ kind }) => kind === "replayed");
-  });
-  const events = await test.host.store.events({ kind: "replayed", limit: 10 });
-  assertEquals(events.map(({ node_id }) => node_id), ["many"]);
-  assert(test.host.registry.nodes.every(({ replaying }) => !replaying));
-  await test.stop();
-});
+    const events = await test.host.store.events({ kind: "replayed", limit: 10 });
+    assertEquals(events.map(({ node_id }) => node_id), ["many"]);
+    assert(test.host.registry.nodes.every(({ replaying }) => !replaying));
+    await test.stop();
+  },
+);

@@ -11,6 +11,7 @@ import { Wal } from "../../lib/wal/wal.ts";
 import { Choices } from "../sim/choices.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { Kernel, MachineClock, settle } from "../sim/kernel.ts";
+import { realTest } from "../real.ts";
 
 const SEGMENT_BYTES = 1_300;
 const PAYLOAD_BYTES = 190;
@@ -105,70 +106,79 @@ async function checkOpened(disk: SimDisk, boot: string, truth: Truth, where: str
   return wal;
 }
 
-Deno.test("log: at every crash point, every surviving combination of unsynced writes opens and accounts for all", async () => {
-  let points = 0, states = 0;
-  for (let point = 0;; point++) {
-    const disk = new SimDisk();
-    const truth: Truth = { wal: undefined, acked: 0 };
-    if (!await cutAt(disk, point, () => work(disk, truth))) break;
-    points++;
-    const choices = new Choices();
-    do {
-      states++;
-      const cut = disk.afterPowerCut(choices, "of writes");
-      await checkOpened(cut, "boot-2", truth, `point ${point}, state ${states}`);
-    } while (choices.next());
-  }
-  console.log(`log: ${points} crash points, ${states} states`);
-  assert(points > 100 && states > 10_000);
-});
-
-Deno.test("log: killed at every operation of the start after a power cut, it gives no number twice", async () => {
-  let starts = 0;
-  for (let point = 0;; point++) {
-    const disk = new SimDisk();
-    const truth: Truth = { wal: undefined, acked: 0 };
-    if (!await cutAt(disk, point, () => work(disk, truth))) break;
-    for (let operation = 0;; operation++) {
-      const cut = disk.afterPowerCut(seededRandom(point), "of writes");
-      const killed = await cutAt(cut, operation, async () => void await openWal(cut, "boot-2"));
-      if (!killed) break;
-      starts++;
-      await checkOpened(cut.afterKill(), "boot-2", truth, `point ${point}, start ${operation}`);
+realTest(
+  "log: at every crash point, every surviving combination of unsynced writes opens and accounts for all",
+  async () => {
+    let points = 0, states = 0;
+    for (let point = 0;; point++) {
+      const disk = new SimDisk();
+      const truth: Truth = { wal: undefined, acked: 0 };
+      if (!await cutAt(disk, point, () => work(disk, truth))) break;
+      points++;
+      const choices = new Choices();
+      do {
+        states++;
+        const cut = disk.afterPowerCut(choices, "of writes");
+        await checkOpened(cut, "boot-2", truth, `point ${point}, state ${states}`);
+      } while (choices.next());
     }
-  }
-  console.log(`log: ${starts} starts cut short`);
-  assert(starts > 100);
-});
+    console.log(`log: ${points} crash points, ${states} states`);
+    assert(points > 100 && states > 10_000);
+  },
+);
 
-Deno.test("configuration: at every crash point it is the old one or the new one, and the new one once reported", async () => {
-  const base = Object.fromEntries(
-    Object.entries(NODE_SETTINGS).map(([name, { default: value }]) => [name, value]),
-  ) as unknown as NodeSettings;
-  let points = 0, states = 0;
-  for (let point = 0;; point++) {
-    const disk = new SimDisk();
-    let reported = 0;
-    const isCut = await cutAt(disk, point, async () => {
-      const listener = await ConfigListener.load(disk, base);
-      listener.onApply(() => Promise.resolve());
-      for (const cfg_version of [1, 2, 3]) {
-        const config = { send_interval_ms: 100 * cfg_version };
-        const { ok } = await listener.receive({ cfg_version, config });
-        if (ok) reported = cfg_version;
+realTest(
+  "log: killed at every operation of the start after a power cut, it gives no number twice",
+  async () => {
+    let starts = 0;
+    for (let point = 0;; point++) {
+      const disk = new SimDisk();
+      const truth: Truth = { wal: undefined, acked: 0 };
+      if (!await cutAt(disk, point, () => work(disk, truth))) break;
+      for (let operation = 0;; operation++) {
+        const cut = disk.afterPowerCut(seededRandom(point), "of writes");
+        const killed = await cutAt(cut, operation, async () => void await openWal(cut, "boot-2"));
+        if (!killed) break;
+        starts++;
+        await checkOpened(cut.afterKill(), "boot-2", truth, `point ${point}, start ${operation}`);
       }
-    });
-    if (!isCut) break;
-    points++;
-    const choices = new Choices();
-    do {
-      states++;
-      const found = await ConfigListener.load(disk.afterPowerCut(choices, "of writes"), base);
-      assert(found.version === reported || found.version === reported + 1, `point ${point}`);
-      const wanted = found.version === 0 ? {} : { send_interval_ms: 100 * found.version };
-      assertEquals(found.config, wanted);
-    } while (choices.next());
-  }
-  console.log(`configuration: ${points} crash points, ${states} states`);
-  assert(points >= 15);
-});
+    }
+    console.log(`log: ${starts} starts cut short`);
+    assert(starts > 100);
+  },
+);
+
+realTest(
+  "configuration: at every crash point it is the old one or the new one, and the new one once reported",
+  async () => {
+    const base = Object.fromEntries(
+      Object.entries(NODE_SETTINGS).map(([name, { default: value }]) => [name, value]),
+    ) as unknown as NodeSettings;
+    let points = 0, states = 0;
+    for (let point = 0;; point++) {
+      const disk = new SimDisk();
+      let reported = 0;
+      const isCut = await cutAt(disk, point, async () => {
+        const listener = await ConfigListener.load(disk, base);
+        listener.onApply(() => Promise.resolve());
+        for (const cfg_version of [1, 2, 3]) {
+          const config = { send_interval_ms: 100 * cfg_version };
+          const { ok } = await listener.receive({ cfg_version, config });
+          if (ok) reported = cfg_version;
+        }
+      });
+      if (!isCut) break;
+      points++;
+      const choices = new Choices();
+      do {
+        states++;
+        const found = await ConfigListener.load(disk.afterPowerCut(choices, "of writes"), base);
+        assert(found.version === reported || found.version === reported + 1, `point ${point}`);
+        const wanted = found.version === 0 ? {} : { send_interval_ms: 100 * found.version };
+        assertEquals(found.config, wanted);
+      } while (choices.next());
+    }
+    console.log(`configuration: ${points} crash points, ${states} states`);
+    assert(points >= 15);
+  },
+);

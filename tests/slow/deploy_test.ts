@@ -1,6 +1,7 @@
 /** What deploy/ has for Prometheus and Grafana: it is valid, and asks only for metrics that there are. */
 import { assert, assertEquals } from "@std/assert";
 import { HOST_METRICS, NODE_METRICS } from "../../lib/metrics.ts";
+import { realTest } from "../real.ts";
 
 const DEPLOY = new URL("../../deploy/", import.meta.url).pathname;
 const DASHBOARDS = ["fleet", "node"];
@@ -70,7 +71,7 @@ for (
     ["the alerts' behaviour", "test", "rules", "alerts_test.yml"],
   ] as const
 ) {
-  Deno.test({
+  realTest({
     name: `promtool finds nothing to complain about in ${what}`,
     ignore: !hasPromtool,
     fn() {
@@ -81,7 +82,7 @@ for (
   });
 }
 
-Deno.test("alerts and their tests use only metrics that there are", () => {
+realTest("alerts and their tests use only metrics that there are", () => {
   for (const file of ["alerts.yml", "alerts_test.yml"]) {
     const text = Deno.readTextFileSync(`${DEPLOY}prometheus/${file}`);
     assertKnown(text.replaceAll(/^\s*#.*$/gm, ""));
@@ -89,7 +90,7 @@ Deno.test("alerts and their tests use only metrics that there are", () => {
 });
 
 for (const name of DASHBOARDS) {
-  Deno.test(`dashboard ${name}: schema, panels and metrics`, () => {
+  realTest(`dashboard ${name}: schema, panels and metrics`, () => {
     const { schemaVersion, templating, panels } = dashboard(name);
     assertEquals(schemaVersion, 39);
     assert(templating.list.some(({ type }) => type === "datasource"));
@@ -105,7 +106,7 @@ for (const name of DASHBOARDS) {
     assertKnown(JSON.stringify([templating, panels]));
   });
 
-  Deno.test({
+  realTest({
     name: `dashboard ${name}: every query is valid PromQL`,
     ignore: !hasPromtool,
     async fn() {

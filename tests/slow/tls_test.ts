@@ -1,6 +1,7 @@
 /** Promise 7: with TLS on, a node is who its certificate says, and only that. Needs openssl. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
+import { realTest } from "../real.ts";
 
 function openssl(directory: string, command: string): void {
   const { success, stderr } = new Deno.Command("sh", { args: ["-c", command], cwd: directory })
@@ -26,40 +27,43 @@ function makeCertificates(directory: string): void {
   }
 }
 
-Deno.test("TLS lets a node in under its certificate's name only, and nobody without a certificate", async () => {
-  const directory = await Deno.makeTempDir({ prefix: "holdfast-tls-" });
-  makeCertificates(directory);
-  const port = freePort();
-  const tls = (name: string) => [
-    ...["--tls-ca", `${directory}/ca.pem`],
-    ...["--tls-cert", `${directory}/${name}.pem`, "--tls-key", `${directory}/${name}.key`],
-  ];
-  const host = await new Process("host", [
-    ...["--listen", `127.0.0.1:${port}`, "--data", `${directory}/host`, ...tls("localhost")],
-  ]).ready();
-  const node = (id: string, data: string, args: string[]) =>
-    new Process("node", [
-      ...["--id", id, "--host", `localhost:${port}`, "--data", `${directory}/${data}`],
-      ...["--send-interval-ms", "100", "--reconnect-ms-max", "200", ...args],
+realTest(
+  "TLS lets a node in under its certificate's name only, and nobody without a certificate",
+  async () => {
+    const directory = await Deno.makeTempDir({ prefix: "holdfast-tls-" });
+    makeCertificates(directory);
+    const port = freePort();
+    const tls = (name: string) => [
+      ...["--tls-ca", `${directory}/ca.pem`],
+      ...["--tls-cert", `${directory}/${name}.pem`, "--tls-key", `${directory}/${name}.key`],
+    ];
+    const host = await new Process("host", [
+      ...["--listen", `127.0.0.1:${port}`, "--data", `${directory}/host`, ...tls("localhost")],
     ]).ready();
-  const good = await node("pump-7", "good", tls("pump-7"));
-  const liar = await node("pump-8", "liar", tls("pump-7"));
-  const stranger = await node("stranger", "stranger", tls("stranger"));
-  const plain = await node("plain", "plain", []);
-  const bare = await node("bare", "bare", ["--tls-ca", `${directory}/ca.pem`]);
-  const deadline = performance.now() + 20_000;
-  while ((await host.status()).store.records < 50 && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  const status = await host.status();
-  assert(status.store.records >= 50);
-  assertEquals(status.nodes.map((known: { node_id: string }) => known.node_id), ["pump-7"]);
-  assertMatch((await liar.status()).link.last_error, /forbidden/);
-  for (const refused of [liar, stranger, plain, bare]) {
-    assertEquals((await refused.status()).link.sessions, 0);
-    await refused.kill();
-  }
-  assertEquals(await good.stop(), 0);
-  assertEquals(await host.stop(), 0);
-  await Deno.remove(directory, { recursive: true });
-});
+    const node = (id: string, data: string, args: string[]) =>
+      new Process("node", [
+        ...["--id", id, "--host", `localhost:${port}`, "--data", `${directory}/${data}`],
+        ...["--send-interval-ms", "100", "--reconnect-ms-max", "200", ...args],
+      ]).ready();
+    const good = await node("pump-7", "good", tls("pump-7"));
+    const liar = await node("pump-8", "liar", tls("pump-7"));
+    const stranger = await node("stranger", "stranger", tls("stranger"));
+    const plain = await node("plain", "plain", []);
+    const bare = await node("bare", "bare", ["--tls-ca", `${directory}/ca.pem`]);
+    const deadline = performance.now() + 20_000;
+    while ((await host.status()).store.records < 50 && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const status = await host.status();
+    assert(status.store.records >= 50);
+    assertEquals(status.nodes.map((known: { node_id: string }) => known.node_id), ["pump-7"]);
+    assertMatch((await liar.status()).link.last_error, /forbidden/);
+    for (const refused of [liar, stranger, plain, bare]) {
+      assertEquals((await refused.status()).link.sessions, 0);
+      await refused.kill();
+    }
+    assertEquals(await good.stop(), 0);
+    assertEquals(await host.stop(), 0);
+    await Deno.remove(directory, { recursive: true });
+  },
+);

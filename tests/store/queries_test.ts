@@ -8,6 +8,7 @@ import { DATABASE_NAME } from "../../lib/store/sqlite/store.ts";
 import type { RecordCursor, RecordRow, Store, StoredRow } from "../../lib/store/store.ts";
 import { eventually } from "../eventually.ts";
 import { OPEN } from "./open.ts";
+import { realTest } from "../real.ts";
 
 const EPOCHS = ["9f2c4e11a0b3d5c7", "1111111111111111"];
 const START = 1_700_000_000_000;
@@ -76,123 +77,132 @@ function cursorOf({ ts_wall_ms, epoch, seq }: StoredRow): RecordCursor {
 }
 
 for (const kind of ["sqlite", "ndjson"] as const) {
-  Deno.test(`${kind}: pages of a window of time hold each of its records once, in order`, async () => {
-    const all = makeRecords(1, 3_000, 100);
-    await withStore(kind, async (store) => {
-      await fill(store, all);
-      for (const [from, to] of [[START + 60_123, START + 200_456], [0, 8e15], [5, 6]] as const) {
-        for (const newest_first of [false, true]) {
-          for (const anomalies_only of [false, true]) {
-            const found: StoredRow[] = [];
-            let cursor: RecordCursor | undefined;
-            for (;;) {
-              const page = await store.records({
-                node_id: "a",
-                from_wall_ms: from,
-                to_wall_ms: to,
-                newest_first,
-                anomalies_only,
-                limit: 777,
-                ...(cursor === undefined ? {} : { cursor }),
-              });
-              found.push(...page);
-              if (page.length < 777) break;
-              cursor = cursorOf(page.at(-1)!);
+  realTest(
+    `${kind}: pages of a window of time hold each of its records once, in order`,
+    async () => {
+      const all = makeRecords(1, 3_000, 100);
+      await withStore(kind, async (store) => {
+        await fill(store, all);
+        for (const [from, to] of [[START + 60_123, START + 200_456], [0, 8e15], [5, 6]] as const) {
+          for (const newest_first of [false, true]) {
+            for (const anomalies_only of [false, true]) {
+              const found: StoredRow[] = [];
+              let cursor: RecordCursor | undefined;
+              for (;;) {
+                const page = await store.records({
+                  node_id: "a",
+                  from_wall_ms: from,
+                  to_wall_ms: to,
+                  newest_first,
+                  anomalies_only,
+                  limit: 777,
+                  ...(cursor === undefined ? {} : { cursor }),
+                });
+                found.push(...page);
+                if (page.length < 777) break;
+                cursor = cursorOf(page.at(-1)!);
+              }
+              const wanted = all.filter((r) =>
+                r.ts_wall_ms >= from && r.ts_wall_ms < to && (!anomalies_only || r.is_anomaly)
+              );
+              const name = (r: { epoch: string; seq: number }) => `${r.epoch} ${r.seq}`;
+              assertEquals(found.map(name).sort(), wanted.map(name).sort());
+              const spans = found.map(({ ts_wall_ms }) => bucketOf(ts_wall_ms)!);
+              const sorted = spans.toSorted((a, b) => newest_first ? b - a : a - b);
+              assertEquals(spans, sorted);
             }
-            const wanted = all.filter((r) =>
-              r.ts_wall_ms >= from && r.ts_wall_ms < to && (!anomalies_only || r.is_anomaly)
-            );
-            const name = (r: { epoch: string; seq: number }) => `${r.epoch} ${r.seq}`;
-            assertEquals(found.map(name).sort(), wanted.map(name).sort());
-            const spans = found.map(({ ts_wall_ms }) => bucketOf(ts_wall_ms)!);
-            const sorted = spans.toSorted((a, b) => newest_first ? b - a : a - b);
-            assertEquals(spans, sorted);
           }
         }
-      }
-    });
-  });
+      });
+    },
+  );
 
-  Deno.test(`${kind}: a chart's columns hold lowest, mean, highest and count of what is stored`, async () => {
-    const all = makeRecords(2, 4_000, 100);
-    await withStore(kind, async (store) => {
-      await fill(store, all);
-      const last = Math.max(...all.map(({ ts_wall_ms }) => ts_wall_ms));
-      for (
-        const [from, to, points] of [
-          [START, START + 30_000, 500],
-          [START + 7, START + 400_000, 100],
-          [START, last + 1, 1_000],
-          [START, last + 1, 10],
-        ] as const
-      ) {
-        const answer = await store.series({
-          node_id: "a",
-          metric: "temp_c",
-          from_wall_ms: from,
-          to_wall_ms: to,
-          points,
-        });
-        const { step_ms, from_ms, t } = answer;
-        assert(answer.complete);
-        assert(t.length <= points + 1, `${t.length} columns for ${points}`);
-        assert(t.every((start) => (start - from_ms) % step_ms === 0));
-        for (const [i, start] of t.entries()) {
-          // The outermost columns of a rolled-up answer hold what lies beyond the window, too.
-          const isInside = start >= from && start + step_ms <= to;
-          if (!isInside) continue;
-          const mine = all.filter((r) => r.ts_wall_ms >= start && r.ts_wall_ms < start + step_ms)
-            .map((r) => ({ ...JSON.parse(r.payload), value: r.value, flagged: r.is_anomaly }));
-          const n = mine.map((r) => r.agg?.n ?? 1);
-          const count = n.reduce((a, b) => a + b, 0);
-          const sum = mine.reduce((a, r, k) => a + r.value * n[k]!, 0);
-          assertEquals(answer.n[i], count);
-          assert(Math.abs(answer.mean[i]! - sum / count) < 1e-9);
-          assertEquals(answer.min[i], Math.min(...mine.map((r) => r.agg?.min.temp_c ?? r.value)));
-          assertEquals(answer.max[i], Math.max(...mine.map((r) => r.agg?.max.temp_c ?? r.value)));
-          assertEquals(answer.anomalies[i], mine.filter((r) => r.flagged).length);
+  realTest(
+    `${kind}: a chart's columns hold lowest, mean, highest and count of what is stored`,
+    async () => {
+      const all = makeRecords(2, 4_000, 100);
+      await withStore(kind, async (store) => {
+        await fill(store, all);
+        const last = Math.max(...all.map(({ ts_wall_ms }) => ts_wall_ms));
+        for (
+          const [from, to, points] of [
+            [START, START + 30_000, 500],
+            [START + 7, START + 400_000, 100],
+            [START, last + 1, 1_000],
+            [START, last + 1, 10],
+          ] as const
+        ) {
+          const answer = await store.series({
+            node_id: "a",
+            metric: "temp_c",
+            from_wall_ms: from,
+            to_wall_ms: to,
+            points,
+          });
+          const { step_ms, from_ms, t } = answer;
+          assert(answer.complete);
+          assert(t.length <= points + 1, `${t.length} columns for ${points}`);
+          assert(t.every((start) => (start - from_ms) % step_ms === 0));
+          for (const [i, start] of t.entries()) {
+            // The outermost columns of a rolled-up answer hold what lies beyond the window, too.
+            const isInside = start >= from && start + step_ms <= to;
+            if (!isInside) continue;
+            const mine = all.filter((r) => r.ts_wall_ms >= start && r.ts_wall_ms < start + step_ms)
+              .map((r) => ({ ...JSON.parse(r.payload), value: r.value, flagged: r.is_anomaly }));
+            const n = mine.map((r) => r.agg?.n ?? 1);
+            const count = n.reduce((a, b) => a + b, 0);
+            const sum = mine.reduce((a, r, k) => a + r.value * n[k]!, 0);
+            assertEquals(answer.n[i], count);
+            assert(Math.abs(answer.mean[i]! - sum / count) < 1e-9);
+            assertEquals(answer.min[i], Math.min(...mine.map((r) => r.agg?.min.temp_c ?? r.value)));
+            assertEquals(answer.max[i], Math.max(...mine.map((r) => r.agg?.max.temp_c ?? r.value)));
+            assertEquals(answer.anomalies[i], mine.filter((r) => r.flagged).length);
+          }
+          const inside = all.filter((r) => r.ts_wall_ms >= from && r.ts_wall_ms < to);
+          const counted = answer.n.reduce((a, b) => a + b, 0);
+          assert(
+            counted >= inside.reduce((a, r) => a + (JSON.parse(r.payload).agg?.n ?? 1), 0),
+          );
         }
-        const inside = all.filter((r) => r.ts_wall_ms >= from && r.ts_wall_ms < to);
-        const counted = answer.n.reduce((a, b) => a + b, 0);
-        assert(
-          counted >= inside.reduce((a, r) => a + (JSON.parse(r.payload).agg?.n ?? 1), 0),
-        );
-      }
-      const metrics = await store.metrics("a");
-      assertEquals(metrics.map(({ name }) => name), ["rail_v", "temp_c"]);
-      assertEquals(metrics[1]?.last_ms, bucketOf(last));
-    });
-  });
+        const metrics = await store.metrics("a");
+        assertEquals(metrics.map(({ name }) => name), ["rail_v", "temp_c"]);
+        assertEquals(metrics[1]?.last_ms, bucketOf(last));
+      });
+    },
+  );
 
-  Deno.test(`${kind}: gaps and events are found by node, kind, time and id, newest first`, async () => {
-    await withStore(kind, async (store) => {
-      await store.addEvents([1, 2, 3, 4].map((i) => ({
-        at_wall_ms: i * 10,
-        node_id: i % 2 === 0 ? "b" : "a",
-        kind: i < 3 ? "anomaly_open" : "connected",
-        detail: { i },
-      })));
-      const ids = async (query: Partial<Parameters<Store["events"]>[0]>) =>
-        (await store.events({ limit: 10, ...query })).map(({ detail }) => detail.i);
-      assertEquals(await ids({}), [4, 3, 2, 1]);
-      assertEquals(await ids({ kind: "anomaly" }), [2, 1]);
-      assertEquals(await ids({ kind: "anom" }), []);
-      assertEquals(await ids({ node_id: "b", limit: 1 }), [4]);
-      assertEquals(await ids({ from_wall_ms: 20, to_wall_ms: 40 }), [3, 2]);
-      const [newest] = await store.events({ limit: 1 });
-      assertEquals(await ids({ after_id: newest!.id - 1 }), [4]);
-      assertEquals(await ids({ before_id: newest!.id, limit: 2 }), [3, 2]);
-      const state = { node_id: "a", epoch: EPOCHS[0]!, high_acked: 9, ranges: [], max_seq: 9 };
-      const gaps = [{ from_seq: 2, to_seq: 4, reason: "evicted" }];
-      await store.commit([{ state, rangesChanged: false, records: [], gaps }], 50);
-      assertEquals((await store.gaps({ limit: 10 }))[0]?.to_seq, 4);
-      assertEquals((await store.gaps({ limit: 10, node_id: "b" })).length, 0);
-      assertEquals((await store.gaps({ limit: 10, from_wall_ms: 51 })).length, 0);
-    });
-  });
+  realTest(
+    `${kind}: gaps and events are found by node, kind, time and id, newest first`,
+    async () => {
+      await withStore(kind, async (store) => {
+        await store.addEvents([1, 2, 3, 4].map((i) => ({
+          at_wall_ms: i * 10,
+          node_id: i % 2 === 0 ? "b" : "a",
+          kind: i < 3 ? "anomaly_open" : "connected",
+          detail: { i },
+        })));
+        const ids = async (query: Partial<Parameters<Store["events"]>[0]>) =>
+          (await store.events({ limit: 10, ...query })).map(({ detail }) => detail.i);
+        assertEquals(await ids({}), [4, 3, 2, 1]);
+        assertEquals(await ids({ kind: "anomaly" }), [2, 1]);
+        assertEquals(await ids({ kind: "anom" }), []);
+        assertEquals(await ids({ node_id: "b", limit: 1 }), [4]);
+        assertEquals(await ids({ from_wall_ms: 20, to_wall_ms: 40 }), [3, 2]);
+        const [newest] = await store.events({ limit: 1 });
+        assertEquals(await ids({ after_id: newest!.id - 1 }), [4]);
+        assertEquals(await ids({ before_id: newest!.id, limit: 2 }), [3, 2]);
+        const state = { node_id: "a", epoch: EPOCHS[0]!, high_acked: 9, ranges: [], max_seq: 9 };
+        const gaps = [{ from_seq: 2, to_seq: 4, reason: "evicted" }];
+        await store.commit([{ state, rangesChanged: false, records: [], gaps }], 50);
+        assertEquals((await store.gaps({ limit: 10 }))[0]?.to_seq, 4);
+        assertEquals((await store.gaps({ limit: 10, node_id: "b" })).length, 0);
+        assertEquals((await store.gaps({ limit: 10, from_wall_ms: 51 })).length, 0);
+      });
+    },
+  );
 }
 
-Deno.test("a gap says between which times of the device it lies", async () => {
+realTest("a gap says between which times of the device it lies", async () => {
   await withStore("sqlite", async (store) => {
     const all = makeRecords(3, 20, 100).filter(({ seq }) => seq < 5 || seq > 9);
     await fill(store, all);
@@ -212,7 +222,7 @@ Deno.test("a gap says between which times of the device it lies", async () => {
   });
 });
 
-Deno.test("each record is summed up once, whenever the host is restarted", async () => {
+realTest("each record is summed up once, whenever the host is restarted", async () => {
   const directory = await Deno.makeTempDir();
   const all = makeRecords(4, 2_000, 100);
   for (let at = 0; at < all.length; at += 500) {
@@ -229,33 +239,36 @@ Deno.test("each record is summed up once, whenever the host is restarted", async
   await Deno.remove(directory, { recursive: true });
 });
 
-Deno.test("retention takes the columns of a chart with the last of their records, and begins anew", async () => {
-  await withStore("sqlite", async (store, directory) => {
-    const all = makeRecords(5, 3_000, 100);
-    await fill(store, all, 1);
-    await store.metrics("a");
-    const later = all.map((r) => ({ ...r, seq: r.seq + 3_000 }));
-    await fill(store, later.slice(0, 100), 1_000);
-    const now = Date.now();
-    const page = { node_id: "a", from_wall_ms: 0, limit: 1_000 };
-    store.keepWithin({ ageMs: now - 500 });
-    const left = async () => (await store.records(page)).length;
-    await eventually("the old ones are gone", async () => await left() === 100, 10_000, 5);
-    store.keepWithin({ ageMs: now - 5_000 });
-    await eventually("all are gone", async () => await left() === 0, 10_000, 5);
-    store.keepWithin({});
-    assertEquals(await store.metrics("a"), []);
-    const db = new DatabaseSync(`${directory}/${DATABASE_NAME}`);
-    for (const table of ["spans", "rollup_fine", "rollup_coarse"]) {
-      assertEquals(db.prepare(`SELECT COUNT(*) AS n FROM ${table}`).get()!.n, 0, table);
-    }
-    db.close();
-    await fill(store, later.slice(100, 200), 6_000);
-    assertEquals((await store.records(page)).length, 100);
-  });
-});
+realTest(
+  "retention takes the columns of a chart with the last of their records, and begins anew",
+  async () => {
+    await withStore("sqlite", async (store, directory) => {
+      const all = makeRecords(5, 3_000, 100);
+      await fill(store, all, 1);
+      await store.metrics("a");
+      const later = all.map((r) => ({ ...r, seq: r.seq + 3_000 }));
+      await fill(store, later.slice(0, 100), 1_000);
+      const now = Date.now();
+      const page = { node_id: "a", from_wall_ms: 0, limit: 1_000 };
+      store.keepWithin({ ageMs: now - 500 });
+      const left = async () => (await store.records(page)).length;
+      await eventually("the old ones are gone", async () => await left() === 100, 10_000, 5);
+      store.keepWithin({ ageMs: now - 5_000 });
+      await eventually("all are gone", async () => await left() === 0, 10_000, 5);
+      store.keepWithin({});
+      assertEquals(await store.metrics("a"), []);
+      const db = new DatabaseSync(`${directory}/${DATABASE_NAME}`);
+      for (const table of ["spans", "rollup_fine", "rollup_coarse"]) {
+        assertEquals(db.prepare(`SELECT COUNT(*) AS n FROM ${table}`).get()!.n, 0, table);
+      }
+      db.close();
+      await fill(store, later.slice(100, 200), 6_000);
+      assertEquals((await store.records(page)).length, 100);
+    });
+  },
+);
 
-Deno.test("a database of the first version is taken over with all it holds", async () => {
+realTest("a database of the first version is taken over with all it holds", async () => {
   const directory = await Deno.makeTempDir();
   const db = new DatabaseSync(`${directory}/${DATABASE_NAME}`);
   db.exec(`${MIGRATIONS[0]} PRAGMA user_version = 1;`);
@@ -271,7 +284,7 @@ Deno.test("a database of the first version is taken over with all it holds", asy
   await Deno.remove(directory, { recursive: true });
 });
 
-Deno.test("a record whose JSON is damaged in the database stops nothing", async () => {
+realTest("a record whose JSON is damaged in the database stops nothing", async () => {
   await withStore("sqlite", async (store) => {
     const [first, second, ...rest] = makeRecords(7, 50, 100);
     await fill(store, [first!, { ...second!, payload: "{broken" }, ...rest]);

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { OPEN } from "./open.ts";
+import { realTest } from "../real.ts";
 
-Deno.test("SQLite store moves a damaged database aside and starts with an empty one", async () => {
+realTest("SQLite store moves a damaged database aside and starts with an empty one", async () => {
   const directory = await Deno.makeTempDir();
   await Deno.writeTextFile(`${directory}/holdfast.db`, "this is no database at all, ".repeat(400));
   const store = await OPEN.sqlite(directory, "host-1");

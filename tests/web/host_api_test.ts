@@ -4,8 +4,9 @@ import Value from "typebox/value";
 import { type Route, ROUTES } from "../../lib/web/host_routes.ts";
 import { EPOCH } from "../messages.ts";
 import { START, TestHost } from "./test_host.ts";
+import { realTest } from "../real.ts";
 
-Deno.test("the OpenAPI document and the host's routes are the same", async () => {
+realTest("the OpenAPI document and the host's routes are the same", async () => {
   const test = await TestHost.start({ allowFaults: true });
   const { openapi, paths } = await test.json("/api/openapi.json");
   assertEquals(openapi, "3.1.0");
@@ -20,7 +21,7 @@ Deno.test("the OpenAPI document and the host's routes are the same", async () =>
   await test.stop();
 });
 
-Deno.test("every route that is read answers what the document says", async () => {
+realTest("every route that is read answers what the document says", async () => {
   const test = await TestHost.start({ allowFaults: true });
   const wire = await test.filled("pump-7", 25);
   wire.say({ type: "gap", epoch: EPOCH, from_seq: 26, to_seq: 30, reason: "evicted" });
@@ -40,35 +41,38 @@ Deno.test("every route that is read answers what the document says", async () =>
   await test.stop();
 });
 
-Deno.test("pages of records follow the link header, each record once, by number and by time", async () => {
-  const test = await TestHost.start();
-  await test.filled("pump-7", 250);
-  for (
-    const query of [
-      "limit=70",
-      "limit=70&order=newest",
-      `limit=70&from=${START}`,
-      "limit=70&from=-1d&order=newest",
-    ]
-  ) {
-    const seqs: number[] = [];
-    let path: string | undefined = `/api/nodes/pump-7/records?${query}`;
-    let pages = 0;
-    while (path !== undefined) {
-      const response = await test.get(path);
-      const found = await response.json();
-      seqs.push(...found.map(({ seq }: { seq: number }) => seq));
-      path = /^<([^>]+)>; rel="next"$/.exec(response.headers.get("link") ?? "")?.[1];
-      pages++;
+realTest(
+  "pages of records follow the link header, each record once, by number and by time",
+  async () => {
+    const test = await TestHost.start();
+    await test.filled("pump-7", 250);
+    for (
+      const query of [
+        "limit=70",
+        "limit=70&order=newest",
+        `limit=70&from=${START}`,
+        "limit=70&from=-1d&order=newest",
+      ]
+    ) {
+      const seqs: number[] = [];
+      let path: string | undefined = `/api/nodes/pump-7/records?${query}`;
+      let pages = 0;
+      while (path !== undefined) {
+        const response = await test.get(path);
+        const found = await response.json();
+        seqs.push(...found.map(({ seq }: { seq: number }) => seq));
+        path = /^<([^>]+)>; rel="next"$/.exec(response.headers.get("link") ?? "")?.[1];
+        pages++;
+      }
+      assertEquals(pages, 4);
+      const up = Array.from({ length: 250 }, (_, i) => i + 1);
+      assertEquals(seqs, query.includes("newest") ? up.reverse() : up, query);
     }
-    assertEquals(pages, 4);
-    const up = Array.from({ length: 250 }, (_, i) => i + 1);
-    assertEquals(seqs, query.includes("newest") ? up.reverse() : up, query);
-  }
-  await test.stop();
-});
+    await test.stop();
+  },
+);
 
-Deno.test("records come as CSV and JSON lines, a page at a time", async () => {
+realTest("records come as CSV and JSON lines, a page at a time", async () => {
   const test = await TestHost.start();
   await test.filled("pump-7", 30);
   const csv = await (await test.get("/api/nodes/pump-7/records?format=csv&from=0")).text();
@@ -92,33 +96,36 @@ Deno.test("records come as CSV and JSON lines, a page at a time", async () => {
   await test.stop();
 });
 
-Deno.test("what is wrong with a request is said in one line, and a misspelt filter is no filter", async () => {
-  const test = await TestHost.start();
-  await test.filled("pump-7", 1);
-  for (
-    const [path, status, error] of [
-      ["/api/nodes/pump-7/records?form=1", 400, /^unknown parameter "form": known are from, /],
-      ["/api/nodes/pump-7/records?limit=0", 400, /^limit: expected a whole number from 1 to /],
-      ["/api/nodes/pump-7/records?limit=5000", 400, /^limit: at most 1000 as JSON/],
-      ["/api/nodes/pump-7/records?from=soon", 400, /^from: expected milliseconds since 1970/],
-      ["/api/nodes/pump-7/records?from=1&after_seq=3", 400, /^after_seq and before_seq don't go/],
-      ["/api/nodes/pump-7/records?cursor=x", 400, /^cursor: expected one from the header/],
-      ["/api/nodes/pump-7/records?anomalies=yes", 400, /^anomalies: expected 1 or 0/],
-      ["/api/nodes/pump-7/series?metric=temp_c", 400, /^from is needed/],
-      ["/api/nodes/pump-7/series?metric=temp_c&from=9&to=8", 400, /^to: expected a time after/],
-      ["/api/events?format=xml", 400, /^format: expected one of json, ndjson, csv/],
-      ["/api/nodes/pump-8/records", 404, /^no node "pump-8" is known$/],
-      ["/api/nothing", 404, /^there is no \/api\/nothing$/],
-    ] as const
-  ) {
-    const response = await test.get(path);
-    assertEquals(response.status, status, path);
-    assertMatch((await response.json()).error, error);
-  }
-  await test.stop();
-});
+realTest(
+  "what is wrong with a request is said in one line, and a misspelt filter is no filter",
+  async () => {
+    const test = await TestHost.start();
+    await test.filled("pump-7", 1);
+    for (
+      const [path, status, error] of [
+        ["/api/nodes/pump-7/records?form=1", 400, /^unknown parameter "form": known are from, /],
+        ["/api/nodes/pump-7/records?limit=0", 400, /^limit: expected a whole number from 1 to /],
+        ["/api/nodes/pump-7/records?limit=5000", 400, /^limit: at most 1000 as JSON/],
+        ["/api/nodes/pump-7/records?from=soon", 400, /^from: expected milliseconds since 1970/],
+        ["/api/nodes/pump-7/records?from=1&after_seq=3", 400, /^after_seq and before_seq don't go/],
+        ["/api/nodes/pump-7/records?cursor=x", 400, /^cursor: expected one from the header/],
+        ["/api/nodes/pump-7/records?anomalies=yes", 400, /^anomalies: expected 1 or 0/],
+        ["/api/nodes/pump-7/series?metric=temp_c", 400, /^from is needed/],
+        ["/api/nodes/pump-7/series?metric=temp_c&from=9&to=8", 400, /^to: expected a time after/],
+        ["/api/events?format=xml", 400, /^format: expected one of json, ndjson, csv/],
+        ["/api/nodes/pump-8/records", 404, /^no node "pump-8" is known$/],
+        ["/api/nothing", 404, /^there is no \/api\/nothing$/],
+      ] as const
+    ) {
+      const response = await test.get(path);
+      assertEquals(response.status, status, path);
+      assertMatch((await response.json()).error, error);
+    }
+    await test.stop();
+  },
+);
 
-Deno.test("a configuration is checked by the table of settings before it is sent", async () => {
+realTest("a configuration is checked by the table of settings before it is sent", async () => {
   const test = await TestHost.start();
   const send = (method: string, path: string, body: unknown) =>
     test.json(path, {
@@ -143,7 +150,7 @@ Deno.test("a configuration is checked by the table of settings before it is sent
   await test.stop();
 });
 
-Deno.test("changes need the token where one is set, reading does not", async () => {
+realTest("changes need the token where one is set, reading does not", async () => {
   const test = await TestHost.start({ token: "secret" });
   const put = async (authorization: string) => {
     const response = await test.get("/api/config", {

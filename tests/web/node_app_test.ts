@@ -5,6 +5,7 @@ import type { NodeStatus } from "../../lib/node/status.ts";
 import { sha256 } from "../../lib/platform/digest.ts";
 import { CLIENTS_MAX, createNodeApp } from "../../lib/web/node_app.ts";
 import { ManualClock, START } from "./test_host.ts";
+import { realTest } from "../real.ts";
 
 const STATUS = {
   safe: true,
@@ -46,49 +47,55 @@ async function told(
   );
 }
 
-Deno.test("the page is one document under 100 KB that asks for nothing elsewhere", async () => {
+realTest("the page is one document under 100 KB that asks for nothing elsewhere", async () => {
   const html = await (await made().app.request("/")).text();
   assert(new TextEncoder().encode(html).length < 100_000);
   assertNotMatch(html, /\b(?:src|href)="(?!#|data:|\/status)/);
   assertNotMatch(html, /^(?:import|export) /m);
 });
 
-Deno.test("the policy allows exactly the scripts and the style of the page, by their hash", async () => {
-  const response = await made().app.request("/");
-  const policy = response.headers.get("content-security-policy")!;
-  const html = await response.text();
-  const inline = [...html.matchAll(/<(script|style)(?! type="application)[^>]*>(.*?)<\/\1>/gs)];
-  assertEquals(inline.length, 3);
-  for (const [, , code] of inline) {
-    assert(policy.includes(`'sha256-${sha256(code!, "base64")}'`));
-  }
-  assertNotMatch(policy, /unsafe|\*/);
-  assertNotMatch(html, / style="/);
-});
+realTest(
+  "the policy allows exactly the scripts and the style of the page, by their hash",
+  async () => {
+    const response = await made().app.request("/");
+    const policy = response.headers.get("content-security-policy")!;
+    const html = await response.text();
+    const inline = [...html.matchAll(/<(script|style)(?! type="application)[^>]*>(.*?)<\/\1>/gs)];
+    assertEquals(inline.length, 3);
+    for (const [, , code] of inline) {
+      assert(policy.includes(`'sha256-${sha256(code!, "base64")}'`));
+    }
+    assertNotMatch(policy, /unsafe|\*/);
+    assertNotMatch(html, / style="/);
+  },
+);
 
-Deno.test("the status inside the page is data, whatever a sensor calls itself", async () => {
+realTest("the status inside the page is data, whatever a sensor calls itself", async () => {
   const html = await (await made().app.request("/")).text();
   const [, json] = /<script type="application\/json" id="status">(.*?)<\/script>/s.exec(html)!;
   assertEquals(JSON.parse(json!), STATUS);
   assertNotMatch(html, /alert\(1\)<\/script>/);
 });
 
-Deno.test("a stream tells the status at first, then what changed in it, and the last seconds", async () => {
-  const { app, clock, recent, set } = made();
-  const reader = (await app.request("/api/live")).body!.getReader();
-  assertEquals((await told(reader)).status, STATUS);
-  set({ backlog: 4 });
-  recent.add({ temp_c: 43 }, () => true, { monoMs: 1_000, wallMs: START + 1_000 });
-  const next = told(reader);
-  await clock.advance(1_100);
-  assertEquals(await next, {
-    status: { backlog: 4 },
-    recent: recent.read(),
-  });
-  await reader.cancel();
-});
+realTest(
+  "a stream tells the status at first, then what changed in it, and the last seconds",
+  async () => {
+    const { app, clock, recent, set } = made();
+    const reader = (await app.request("/api/live")).body!.getReader();
+    assertEquals((await told(reader)).status, STATUS);
+    set({ backlog: 4 });
+    recent.add({ temp_c: 43 }, () => true, { monoMs: 1_000, wallMs: START + 1_000 });
+    const next = told(reader);
+    await clock.advance(1_100);
+    assertEquals(await next, {
+      status: { backlog: 4 },
+      recent: recent.read(),
+    });
+    await reader.cancel();
+  },
+);
 
-Deno.test("there are never too many streams, and those that take nothing are let go", async () => {
+realTest("there are never too many streams, and those that take nothing are let go", async () => {
   const { app, clock } = made();
   for (let i = 0; i < CLIENTS_MAX; i++) {
     assertEquals((await app.request("/api/live")).status, 200);
@@ -100,7 +107,7 @@ Deno.test("there are never too many streams, and those that take nothing are let
   await response.body!.cancel();
 });
 
-Deno.test("on loopback only the names of this machine are answered, elsewhere any", async () => {
+realTest("on loopback only the names of this machine are answered, elsewhere any", async () => {
   const foreign = { headers: { host: "evil.example" } };
   assertEquals((await made().app.request("/status", foreign)).status, 403);
   assertEquals((await made("[::1]:7481").app.request("/", foreign)).status, 403);
