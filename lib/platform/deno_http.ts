@@ -27,7 +27,9 @@ export async function serve(
   handler: (request: Request) => Response | Promise<Response>,
 ): Promise<{ address: string; close(): Promise<void> }> {
   const sockets = new Set<net.Socket>();
-  const listener = getRequestListener(handler, { overrideGlobalObjects: false });
+  const listener = getRequestListener((request) => handler(real(request)), {
+    overrideGlobalObjects: false,
+  });
   const make = (): http.Server => {
     const server = http.createServer({
       headersTimeout: HEADERS_MS,
@@ -63,4 +65,14 @@ export async function serve(
       return Promise.resolve();
     },
   };
+}
+
+/**
+ * The adapter's requests only look like requests: what makes one anew from another, as a limit on bodies does
+ * where no length is told, throws on them. Those that may carry a body are copied.
+ */
+function real(request: Request): Request {
+  const { method, url, headers, body, signal } = request;
+  if (method === "GET" || method === "HEAD") return request;
+  return new Request(url, { method, headers, body, signal });
 }
