@@ -1,6 +1,7 @@
 /** The host: reads the command line, wires the real world to it, runs until told to stop. */
 import { getLogger } from "@logtape/logtape";
 import { fileOrExit, type Program, readCommandLine, settingsOrExit } from "./lib/cli/settings.ts";
+import { forgetCommand } from "./lib/cli/forget.ts";
 import { nodesCommand } from "./lib/cli/nodes.ts";
 import { fail, writeLog } from "./lib/cli/output.ts";
 import { stopSignal } from "./lib/cli/stop.ts";
@@ -28,6 +29,7 @@ const PROGRAM: Program<typeof HOST_SETTINGS> = {
     "Usage: host [run] [--listen 127.0.0.1:7400] [--http 127.0.0.1:7480] [--data ./host-data] [...]\n" +
     "       host nodes                       lists the nodes of a running host, see host nodes --help\n" +
     "       host top                         shows them live, see host top --help\n" +
+    "       host forget NODE                 takes a node off the list, see host forget --help\n" +
     "       host tail [NODE ...]             follows records and events, see host tail --help",
   table: HOST_SETTINGS,
 };
@@ -137,6 +139,9 @@ const [command, ...rest] = Deno.args;
 switch (command) {
   case "nodes":
     Deno.exit(await runView(nodesCommand, rest));
+    break;
+  case "forget":
+    Deno.exit(await runView(forgetCommand, rest));
     break;
   case "top":
     Deno.exit(await runView(topCommand, rest));

@@ -130,6 +130,16 @@ export class HostApi {
     }
   }
 
+  /** Deletes what a path names; what the host answers. Rejects with {@linkcode ApiError}. */
+  async delete(path: string): Promise<unknown> {
+    const signal = AbortSignal.timeout(REQUEST_MS);
+    const response = await this.#request(path, signal, {
+      method: "DELETE",
+      headers: { ...this.#headers, "content-type": "application/json" },
+    });
+    return await response.json();
+  }
+
   /** The events of one connection; rejects with {@linkcode ApiError} where it fails or falls silent. */
   async *live(node: string | undefined, signal: AbortSignal): AsyncGenerator<ServerEvent> {
     const path = node === undefined ? "/api/live" : `/api/live?node=${encodeURIComponent(node)}`;
@@ -161,20 +171,24 @@ export class HostApi {
     }
   }
 
-  async #get(path: string, signal: AbortSignal): Promise<Response> {
+  #get(path: string, signal: AbortSignal): Promise<Response> {
+    return this.#request(path, signal, { headers: this.#headers });
+  }
+
+  async #request(path: string, signal: AbortSignal, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(this.url + path, {
-        headers: this.#headers,
-        redirect: "error",
-        signal,
-      });
+      response = await fetch(this.url + path, { ...init, redirect: "error", signal });
     } catch (error) {
       throw new ApiError(
         `no host answers on ${this.url} (${reasonOf(error)}): start it, or name another with --url`,
       );
     }
     if (response.ok) return response;
+    if (response.status === 409) {
+      const { error } = await response.json().catch(() => ({}));
+      throw new ApiError(oneLine(error ?? "the host refuses"));
+    }
     await response.body?.cancel();
     if (response.status === 401 || response.status === 403) {
       throw new ApiError(
