@@ -230,7 +230,7 @@ else {
   console.log(`held to every promise: ${share.toFixed(1)} % of ${held.of} records`);
   console.log(`faults: ${counts(fired)}`);
   console.log(`states: ${counts(states)}`);
-  let isComplete = share >= HELD_PERCENT_MIN;
+  let isComplete = share >= HELD_PERCENT_MIN || totals.seeds < ENOUGH_SEEDS;
   if (!isComplete) console.log(`less than ${HELD_PERCENT_MIN} % held: the run excuses too much`);
   if (totals.seeds >= ENOUGH_SEEDS) {
     const never = (only ?? FAULT_NAMES).filter((name) => !fired.has(name));

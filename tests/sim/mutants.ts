@@ -27,7 +27,7 @@ const MUTANTS: Mutant[] = [
     file: "lib/host/commit_queue.ts",
     find: "await store.commit(batches, clock.wallMs());",
     put:
-      "batches.forEach((b, i) => ledgers[i]!.committed(b.state)); this.#o.onCommitted(ledgers); await store.commit(batches, clock.wallMs());",
+      "for (const ledger of ledgers) ledger.committed(); this.#options.onCommitted(ledgers); await store.commit(batches, clock.wallMs()); return;",
   },
   {
     name: "no sync of the directory",
@@ -37,9 +37,9 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: "compaction takes one segment too many",
-    file: "lib/wal/wal.ts",
-    find: "return oldest.end <= this.#highAcked ? oldest : undefined;",
-    put: "return oldest.base <= this.#highAcked ? oldest : undefined;",
+    file: "lib/wal/compaction.ts",
+    find: "return oldest.end <= positions.highAcked ? oldest : undefined;",
+    put: "return oldest.base <= positions.highAcked ? oldest : undefined;",
   },
   {
     name: "files are not synced",
@@ -61,9 +61,8 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: "the limit is not enforced",
-    file: "lib/wal/wal.ts",
-    find:
-      "return this.#segments.length > 1 && this.#keptBytes > this.#bytesMax - this.#segmentBytes;",
+    file: "lib/wal/compaction.ts",
+    find: "return segments.count > 1 && segments.keptBytes > bytesMax();",
     put: "return false;",
   },
   {
@@ -80,7 +79,7 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: "a host that lost its data is believed to have it",
-    file: "lib/node/uplink_driver.ts",
+    file: "lib/node/uplink_session.ts",
     find: "if (effect.highAcked < wal.highAcked) wal.rewind(effect.highAcked);",
     put: "if (effect.highAcked < 0) wal.rewind(effect.highAcked);",
   },
@@ -92,21 +91,22 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: "records are sent however far they run ahead of the sync",
-    file: "lib/wal/wal.ts",
-    find: "return Math.min(this.#nextSeq - 1, safe);",
-    put: "return Math.max(this.#nextSeq - 1, safe - safe);",
+    file: "lib/wal/positions.ts",
+    find:
+      "return Math.min(this.#next - 1, Math.max(this.#synced, this.#highAcked) + RESERVE_RECORDS);",
+    put: "return this.#next - 1 + 0 * RESERVE_RECORDS;",
   },
   {
     name: "one state for all epochs of a node",
-    file: "lib/host/host.ts",
+    file: "lib/host/ledgers.ts",
     find: "return `${nodeId} ${epoch}`;",
     put: "return epoch === undefined ? epoch : nodeId;",
   },
   {
     name: "the host forgets which versions nodes have",
-    file: "lib/host/host.ts",
-    find: "const hidden = this.configs.noteVersion(node_id, hello.cfg_version);",
-    put: "const hidden = this.configs.noteVersion(node_id, 0);",
+    file: "lib/host/admission.ts",
+    find: "const hidden = configs.noteVersion(node_id, hello.cfg_version);",
+    put: "const hidden = configs.noteVersion(node_id, 0);",
   },
   {
     name: "a configuration is said to be in force before it is saved",
@@ -117,14 +117,14 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: "eviction is not declared",
-    file: "lib/wal/wal.ts",
-    find: 'this.#gaps.add(from, oldest.end, "evicted");',
+    file: "lib/wal/compaction.ts",
+    find: 'positions.lose(from, to, "evicted");',
     put: "",
   },
   {
     name: "what falls out of the ring is not declared",
     file: "lib/wal/wal.ts",
-    find: 'this.#gaps.add(dropped, dropped, "unwritten");',
+    find: "if (dropped !== undefined) this.#leftRing(dropped);",
     put: "",
   },
   {
@@ -136,7 +136,7 @@ const MUTANTS: Mutant[] = [
   {
     name: "a store that fails loses what it was given",
     file: "lib/host/commit_queue.ts",
-    find: "return this.#failed(ledgers, error instanceof Error ? error.message : String(error));",
+    find: "return this.#failed(ledgers, oneLine(error));",
     put: "String(error);",
   },
   {
@@ -147,10 +147,46 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: "a newer connection does not end the older one",
-    file: "lib/host/host.ts",
+    file: "lib/host/admission.ts",
     find:
-      'older.refuse("superseded", "a newer connection of this node_id took over", 5_000);\n      await older.ended;',
+      'older.refuse("superseded", "a newer connection of this node_id took over", 5_000);\n    await older.ended;',
     put: "",
+  },
+  {
+    name: "any ack gives all of the credit back",
+    file: "lib/node/uplink.ts",
+    find: "if (!this.#acked.has(seq)) continue;",
+    put: "",
+  },
+  {
+    name: "the end of an old session removes the new one",
+    file: "lib/host/admission.ts",
+    find: "if (nodeId === undefined || this.#current.get(nodeId) !== driver) return;",
+    put: "if (nodeId === undefined) return;",
+  },
+  {
+    name: "what a failed sync left in doubt counts as synced",
+    file: "lib/wal/positions.ts",
+    find: "if (this.#highAcked >= this.#doubtedThrough) this.#synced",
+    put: "this.#synced",
+  },
+  {
+    name: "what was declared lost is sent all the same",
+    file: "lib/node/uplink.ts",
+    find: "if (gaps.length > 0) return { gaps, fresh: [], heartbeat, deadlineMs: nowMs };",
+    put: "",
+  },
+  {
+    name: "records in memory are declared lost when their segment is evicted",
+    file: "lib/wal/compaction.ts",
+    find: "const to = Math.min(oldest.end, inMemoryFrom() - 1);",
+    put: "const to = Math.max(oldest.end, inMemoryFrom() - inMemoryFrom());",
+  },
+  {
+    name: "acks speak of what waits for its commit",
+    file: "lib/host/ledger.ts",
+    find: "return this.#durable.high;",
+    put: "return this.#seen.high;",
   },
 ];
 

@@ -17,6 +17,7 @@ import { Kernel, MachineClock } from "./kernel.ts";
 import { Network } from "./network.ts";
 import { type EpochTruth, Evidence, Oracle, sampleOf } from "./oracle.ts";
 import { Durable, SimStore } from "./store.ts";
+import { LinkTap } from "./tap.ts";
 
 const ADDRESS = "host:7400";
 const START_WALL_MS = 1_763_900_000_000;
@@ -344,15 +345,25 @@ export class World {
         }
       }
     };
-    const tap = (connection: Connection): Connection => ({
-      peer: connection.peer,
-      read: () => connection.read(),
-      write: (bytes) => {
-        if (clock.alive) look(bytes);
-        return connection.write(bytes);
-      },
-      close: () => connection.close(),
-    });
+    const tap = (connection: Connection): Connection => {
+      const link = new LinkTap((what) => this.oracle.violate(`${device.label}: ${what}`));
+      return {
+        peer: connection.peer,
+        read: async () => {
+          const bytes = await connection.read();
+          if (bytes !== undefined) link.received(bytes);
+          return bytes;
+        },
+        write: (bytes) => {
+          if (clock.alive) {
+            link.sent(bytes);
+            look(bytes);
+          }
+          return connection.write(bytes);
+        },
+        close: () => connection.close(),
+      };
+    };
     return { ...transport, connect: async (...args) => tap(await transport.connect(...args)) };
   }
 }
