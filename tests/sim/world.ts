@@ -228,6 +228,8 @@ export class World {
     for (const device of [...this.devices, ...this.extras]) {
       if (device.node !== undefined) this.#checkNode(device, device.node);
     }
+    const { conflicts } = this.durable;
+    if (conflicts > 0) this.oracle.violate(`${conflicts} records were stored that were stored`);
     const [first] = this.oracle.violations;
     if (first !== undefined) throw new Violation(first);
   }
