@@ -131,7 +131,9 @@ export class EpochTruth {
   /** The copy is gone for good, and what it sent is known to the node from its last welcome. */
   cloneEndsNow(): void {
     if (this.clonedFrom === Infinity) return;
-    this.#mark(this.cloned, this.clonedFrom);
+    // The copy may have reserved numbers under which it recorded nothing.
+    const through = Math.max(this.maxAppended, this.synced);
+    if (this.clonedFrom <= through) this.cloned.add(this.clonedFrom, through);
     this.clonedFrom = Infinity;
   }
   /** Whether two histories of the epoch collided at some time. */
