@@ -284,10 +284,9 @@ export class Host {
   summaryOf(node: Node): NodeSummary {
     const { clock } = this.#options;
     const wallMs = clock.wallMs();
-    const desired = this.configs.desired(node.node_id)?.cfg_version ?? 0;
-    if (desired !== node.cfg_version_desired) this.registry.configWanted(node.node_id, desired);
+    const cfg_version_desired = this.configs.desired(node.node_id)?.cfg_version ?? 0;
     const activity = this.activity.of(node, wallMs, clock.monotonicMs());
-    return summarize(node, activity, wallMs);
+    return summarize({ ...node, cfg_version_desired }, activity, wallMs);
   }
 
   async #acceptLoop(): Promise<void> {
