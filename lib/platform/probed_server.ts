@@ -150,6 +150,7 @@ export class ProbedServer {
       try {
         await listening(server, this.#host, this.#port);
         this.#server = server;
+        if (this.#closed) server.close();
         return this.#watch(server);
       } catch {
         await new Promise((resolve) => setTimeout(resolve, RELISTEN_MS));
