@@ -10,10 +10,7 @@ import { OPEN } from "../tests/store/open.ts";
 const values = {
   days: "30",
   data: "",
-  ...demandFlags(Deno.args, {
-    text: ["days", "data"],
-    flag: [],
-  }).values,
+  ...demandFlags(Deno.args, { text: ["days", "data"] }).values,
 } as { days: string; data: string };
 const NODE = "pump-7";
 const EPOCH = "9f2c4e11a0b3d5c7";

@@ -17,10 +17,7 @@ import { Replayer } from "./replayer.ts";
 const values = {
   records: "1000000",
   connections: "100",
-  ...demandFlags(Deno.args, {
-    text: ["records", "connections"],
-    flag: ["json"],
-  }).values,
+  ...demandFlags(Deno.args, { text: ["records", "connections"], flag: ["json"] }).values,
 } as { records: string; connections: string; json?: boolean };
 const results: Record<string, number> = {};
 

@@ -9,10 +9,7 @@ import { Site } from "../tests/browser/site.ts";
 
 const values = {
   nodes: "1000",
-  ...demandFlags(Deno.args, {
-    text: ["nodes"],
-    flag: [],
-  }).values,
+  ...demandFlags(Deno.args, { text: ["nodes"] }).values,
 } as { nodes: string };
 const count = Number(values.nodes);
 /** Scrolls through the whole list and gives the milliseconds of each frame. */

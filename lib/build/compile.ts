@@ -26,12 +26,7 @@ const INCLUDES: Record<string, string[]> = {
   node: ["--include", "lib/web/pages/assets"],
 };
 
-const values = {
-  ...demandFlags(Deno.args, {
-    text: ["only"],
-    flag: [],
-  }).values,
-} as { only?: string };
+const values = demandFlags(Deno.args, { text: ["only"] }).values as { only?: string };
 const targets = values.only === undefined ? Object.keys(TARGETS) : [values.only];
 await Deno.mkdir("dist", { recursive: true });
 for (const target of targets) {

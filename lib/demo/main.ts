@@ -7,12 +7,10 @@ const STORY_SECONDS_MIN = 20;
 /** Part of the time that is kept for draining and the proof. */
 const END_SECONDS = 8;
 
-const values = {
-  ...demandFlags(Deno.args, {
-    text: ["seconds", "data"],
-    flag: ["json", "help"],
-  }).values,
-} as { seconds?: string; data?: string; json?: boolean; help?: boolean };
+const values = demandFlags(Deno.args, {
+  text: ["seconds", "data"],
+  flag: ["json", "help"],
+}).values as { seconds?: string; data?: string; json?: boolean; help?: boolean };
 if (values.help) {
   console.log(
     "deno task demo [--seconds N] [--json] [--data DIR]\n\n" +

@@ -93,6 +93,23 @@ export const CLOCK_OFF_MS = 5_000;
 /** A configuration on its way for less than this is no concern. */
 export const CONFIG_GRACE_MS = 10_000;
 
+/** Makes a {@linkcode Concern}; `since` where it is known. */
+export function concern(
+  kind: string,
+  severity: Concern["severity"],
+  text: string,
+  weight: number,
+  since?: number,
+): Concern {
+  return {
+    kind,
+    severity,
+    text,
+    weight,
+    ...(since === undefined ? {} : { since_wall_ms: since }),
+  };
+}
+
 /** How a severity or a verdict looks. */
 export function toneOf(concerns: readonly Concern[]): Tone {
   if (concerns.some(({ severity }) => severity === "bad")) return "bad";
@@ -118,14 +135,7 @@ export function concernsOf(
 ): Concern[] {
   const found: Concern[] = [];
   const add = (kind: ConcernKind, text: string, weight: number, since?: number) => {
-    const { severity } = CONCERNS[kind];
-    found.push({
-      kind,
-      severity,
-      text,
-      weight,
-      ...(since === undefined ? {} : { since_wall_ms: since }),
-    });
+    found.push(concern(kind, CONCERNS[kind].severity, text, weight, since));
   };
   const lost = node.lost_lately;
   if (lost !== undefined && nowWallMs - lost.last_wall_ms < LOST_LATELY_MS) {

@@ -1,8 +1,8 @@
 /**
- * What a node says of itself: what is wrong, and whether its data is safe, in the words of the fleet. `/status`,
- * the node's page and its light show this. Pure.
+ * What a node says of itself: what is wrong, and whether its data is safe, in the words of the fleet: `/status`
+ * and the node's page show this. Pure.
  */
-import { CONCERNS, WAL_NEARLY_FULL } from "./concerns.ts";
+import { concern, CONCERNS, WAL_NEARLY_FULL } from "./concerns.ts";
 import type { Concern } from "./node_info.ts";
 import type { Tone } from "./states.ts";
 import { bytesText, exact, plural, spanText } from "./texts.ts";
@@ -44,20 +44,7 @@ const ON_THE_WAY_MS = 10_000;
 /** What somebody should look at, the gravest first. */
 export function deviceConcerns(state: DeviceState): Concern[] {
   const found: Concern[] = [];
-  const add = (
-    kind: string,
-    severity: "bad" | "warn",
-    text: string,
-    weight: number,
-    since?: number,
-  ) =>
-    found.push({
-      kind,
-      severity,
-      text,
-      weight,
-      ...(since === undefined ? {} : { since_wall_ms: since }),
-    });
+  const add = (...what: Parameters<typeof concern>) => found.push(concern(...what));
   if (!state.writable) {
     add("disk", "bad", `records are in memory only: ${state.disk_error ?? "the disk fails"}`, 1);
   }

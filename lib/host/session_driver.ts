@@ -276,7 +276,6 @@ export class SessionDriver {
       return this.refuse(admitted.code, admitted.message, admitted.retryAfterMs);
     }
     const { ledger, node, config } = admitted;
-    this.ledger = ledger;
     this.node = node;
     if (this.#closed) return;
     const now = this.#parts.clock.monotonicMs();

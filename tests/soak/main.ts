@@ -14,10 +14,7 @@ const values = {
   minutes: "5",
   nodes: "3",
   seed: String(Math.floor(performance.timeOrigin) % 2 ** 31),
-  ...demandFlags(Deno.args, {
-    text: ["minutes", "nodes", "seed"],
-    flag: [],
-  }).values,
+  ...demandFlags(Deno.args, { text: ["minutes", "nodes", "seed"] }).values,
 } as { minutes: string; nodes: string; seed: string };
 const seed = Number(values.seed);
 const random = seededRandom(seed);
