@@ -37,6 +37,7 @@ export function openDiskLate(path: string): Disk {
   const get = async () => opened ??= await openDisk(path);
   return {
     list: async () => await (await get()).list(),
+    sizeOf: async (name) => await (await get()).sizeOf(name),
     open: async (name, writable) => await (await get()).open(name, writable),
     create(name) {
       if (opened !== undefined) return opened.create(name);
@@ -76,6 +77,14 @@ class DenoDisk implements Disk {
       throw diskError("list", this.#path, error);
     }
     return names.sort();
+  }
+
+  async sizeOf(name: string): Promise<number> {
+    try {
+      return (await Deno.stat(this.#join(name))).size;
+    } catch (error) {
+      throw diskError("look at", this.#join(name), error);
+    }
   }
 
   async open(name: string, writable: boolean): Promise<DiskFile> {

@@ -36,6 +36,8 @@ export interface Random {
 export interface Disk {
   /** The names in the directory, sorted by code unit; files only. */
   list(): Promise<string[]>;
+  /** Length of a file in bytes, known also where it can't be opened or read; throws `gone` where it isn't there. */
+  sizeOf(name: string): Promise<number>;
   /** Opens an existing file for reading, and for appending and truncation where `writable`. */
   open(name: string, writable: boolean): Promise<DiskFile>;
   /**

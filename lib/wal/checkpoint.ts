@@ -112,13 +112,20 @@ export async function writeCheckpoint(disk: Disk, checkpoint: Checkpoint): Promi
   }
 }
 
-/** Where something that is no file stands in the way, or one that can't be opened, it is moved aside. */
+/**
+ * One that can't be opened is removed: it says nothing that the segments don't. What is no file and stands in the
+ * way is moved aside.
+ */
 async function openForWriting(disk: Disk): Promise<{ file: DiskFile; isNew: boolean }> {
   try {
     return { file: await disk.open(CHECKPOINT_NAME, true), isNew: false };
   } catch (error) {
     if (!(error instanceof DiskError)) throw error;
-    if (error.kind !== "gone") await disk.rename(CHECKPOINT_NAME, `${CHECKPOINT_NAME}.unusable`);
+    if (error.kind !== "gone") {
+      await disk.remove(CHECKPOINT_NAME).catch(() =>
+        disk.rename(CHECKPOINT_NAME, `${CHECKPOINT_NAME}.unusable`)
+      );
+    }
   }
   return { file: disk.create(CHECKPOINT_NAME), isNew: true };
 }

@@ -28,7 +28,6 @@ import {
   parseSegmentName,
   RECORD_OVERHEAD_BYTES,
   SEGMENT_HEADER_BYTES,
-  SLOT_BYTES,
 } from "./format.ts";
 import { GapList, type LossReason } from "./gaps.ts";
 import { SegmentReader } from "./segment.ts";
@@ -65,7 +64,7 @@ export interface Recovered {
   readonly tailEnd: number;
   /** Bytes behind it. */
   readonly tornBytes: number;
-  /** Bytes of all files in the directory. */
+  /** Bytes of all files in the directory but the checkpoint, which always counts as whole. */
   readonly bytes: number;
   /** Names that are not part of this log. */
   readonly foreign: string[];
@@ -186,8 +185,8 @@ async function readHeaders(disk: Disk): Promise<{
     let size = 0, count = 0, unreadable = false;
     let file: DiskFile | undefined;
     try {
+      size = await disk.sizeOf(name);
       file = await disk.open(name, false);
-      size = file.size;
       if (parsed !== undefined) count = await file.readAt(0, head);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
@@ -195,8 +194,7 @@ async function readHeaders(disk: Disk): Promise<{
     } finally {
       file?.close();
     }
-    // A checkpoint is cut to its size when it is written next.
-    bytes += name === CHECKPOINT_NAME ? Math.min(size, 2 * SLOT_BYTES) : size;
+    if (name !== CHECKPOINT_NAME) bytes += size;
     if (parsed === undefined) continue;
     const header = decodeSegmentHeader(head.subarray(0, count));
     const trusted = header !== undefined;

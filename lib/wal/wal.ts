@@ -84,7 +84,7 @@ export class Wal {
     const segmentBytes = (found?.segments ?? []).reduce((sum, { bytes }) => sum + bytes, 0);
     this.#segments = new SegmentSet(
       found?.segments ?? [],
-      Math.max((found?.bytes ?? 0) - segmentBytes, 2 * SLOT_BYTES),
+      2 * SLOT_BYTES + (found?.bytes ?? 0) - segmentBytes,
       (segment) => this.#reading.forget(segment),
     );
     this.#reading = new Reading(

@@ -32,7 +32,7 @@ const told = (rows: EventRow[]): string[] =>
 
 Deno.test("each event of a node is told once by the host, and nodes that move together are one of the fleet", async () => {
   const sensors = ["sim:spike_every_s=0,sag_every_s=300,dropout_p=0"];
-  const world = new World(1, 3, { sample_hz: 10, sensors });
+  const world = new World(1, { nodes: 3, settings: { sample_hz: 10, sensors } });
   await world.startHost();
   const rows = collect(world);
   for (const device of world.devices) await world.startNode(device);
@@ -52,7 +52,10 @@ Deno.test("each event of a node is told once by the host, and nodes that move to
 
 Deno.test("events survive thinning, an outage of the host, and a node that is killed while one is open", async () => {
   const sensors = ["sim:spike_every_s=90,sag_every_s=200"];
-  const world = new World(2, 1, { sample_hz: 10, sensors, ring_records: 500, downsample_max: 64 });
+  const world = new World(2, {
+    nodes: 1,
+    settings: { sample_hz: 10, sensors, ring_records: 500, downsample_max: 64 },
+  });
   const [device] = world.devices;
   await world.startNode(device!);
   let kills = 0;

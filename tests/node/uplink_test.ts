@@ -199,7 +199,10 @@ Deno.test("uplink: a host can neither blind it nor keep it away for ever, nor dr
 });
 
 Deno.test("after an outage fresh records are stored within two seconds while the backlog still drains", async () => {
-  const world = new World(5, 1, { sample_hz: 10, wal_bytes_max: 64 << 20, reconnect_ms_max: 500 });
+  const world = new World(5, {
+    nodes: 1,
+    settings: { sample_hz: 10, wal_bytes_max: 64 << 20, reconnect_ms_max: 500 },
+  });
   const [device] = world.devices;
   await world.startNode(device!);
   await world.run(600);

@@ -136,6 +136,12 @@ export class SimDisk implements Disk {
     return this.answer(this.namesNow);
   }
 
+  sizeOf(name: string): Promise<number> {
+    const inode = this.#entries.get(name);
+    if (inode === undefined) return Promise.reject(new DiskError("gone", `no ${name}`));
+    return this.answer(inode.size);
+  }
+
   open(name: string, _writable: boolean): Promise<DiskFile> {
     const inode = this.#entries.get(name);
     if (this.faults.readFails) return Promise.reject(new DiskError("io", `open ${name} fails`));
@@ -192,10 +198,10 @@ export class SimDisk implements Disk {
     return this.answer(this.faults.capacity === Infinity ? undefined : this.room);
   }
 
-  /** Whether a fault of it is on. */
-  get isFailing(): boolean {
-    const { capacity, syncFails, writeFails, readFails, unreadable } = this.faults;
-    return capacity < Infinity || syncFails || writeFails || readFails || unreadable.size > 0;
+  /** Whether what is written may not come to rest. */
+  get refusesWrites(): boolean {
+    const { capacity, syncFails, writeFails } = this.faults;
+    return capacity < Infinity || syncFails || writeFails;
   }
 
   get room(): number {
@@ -258,8 +264,8 @@ export class SimDisk implements Disk {
     this.#durableEntries.set(name, damaged);
   }
 
-  /** Length of a file. */
-  sizeOf(name: string): number {
+  /** Length of a file; 0 where it isn't there. */
+  lengthNow(name: string): number {
     return this.#entries.get(name)?.size ?? 0;
   }
 

@@ -20,6 +20,9 @@ const STRIKES: Record<Fault, Strike> = {
   cut: ({ network }) => network.cutAll(),
   refuse: during(({ network }, on) => network.faults.refuses = on),
   silence: during(({ network }, on) => network.faults.silent = on),
+  one_way: during(({ network }, on, seed) => {
+    network.faults.oneWay = on ? (["up", "down"] as const)[seed % 2] : undefined;
+  }),
   delay: during(({ network }, on) => network.faults.delayMsMax = on ? 3_000 : 20),
   host_crash: (world, { lastsMs, seed }) => {
     if (seed % 4 === 0) world.backup = world.durable.copy();
@@ -44,8 +47,9 @@ const STRIKES: Record<Fault, Strike> = {
   host_wiped: (world, { lastsMs }) => {
     world.crashHost();
     world.hostLoses();
-    world.durable = world.durable.copy();
-    world.durable.clearRecords();
+    const durable = world.durable.copy();
+    durable.clearRecords();
+    world.durable = durable;
     world.later(lastsMs, () => world.startHost());
   },
   store_fails: during(({ store }, on) => {
@@ -73,9 +77,24 @@ const STRIKES: Record<Fault, Strike> = {
     device.configDisk.faults.writeFails = true;
     world.later(lastsMs, () => void (device.configDisk.faults.writeFails = false));
   },
+  read_fails: (world, step, device) => {
+    const random = seededRandom(step.seed);
+    const names = device.walDisk.namesNow;
+    const name = names[random.below(Math.max(1, names.length))];
+    if (name === undefined) return;
+    const from = random.below(2) === 0 ? 0 : random.below(1 + device.walDisk.lengthNow(name));
+    const to = from === 0 ? Infinity : from + 1 + random.below(2_000);
+    device.walDisk.faults.unreadable.set(name, { from, to });
+    device.markUnreadable(name);
+    if (random.below(2) === 0) restart(world, step, device, false);
+    world.later(step.lastsMs, () => {
+      device.markUnreadable(name);
+      device.walDisk.faults.unreadable.delete(name);
+    });
+  },
   bit_flip: (world, step, device) =>
     whileOff(world, step, device, (disk, name, random) => {
-      disk.damage(name, "flip", random.below(8 * disk.sizeOf(name)));
+      disk.damage(name, "flip", random.below(8 * disk.lengthNow(name)));
     }),
   lost_file: (world, step, device) =>
     whileOff(world, step, device, (disk, name) => disk.damage(name, "remove", 0)),
@@ -99,6 +118,10 @@ const STRIKES: Record<Fault, Strike> = {
     device.truth?.clonedNow();
     addTwin(world, device, device.walDisk.clone(), lastsMs);
   },
+  impatient: ({ foreignClient }, { lastsMs, seed }) => {
+    foreignClient.records(1 + seed % 40);
+    void foreignClient.visit(seed % 3 === 0 ? 0 : lastsMs);
+  },
   config: (world, { seed }, device) => {
     const config = [
       { send_interval_ms: seed % 3_000 },
@@ -114,10 +137,10 @@ const STRIKES: Record<Fault, Strike> = {
 };
 
 /** A fault of the world that is turned on and off. */
-function during(turn: (world: World, on: boolean) => void): Strike {
-  return (world, { lastsMs }) => {
-    turn(world, true);
-    world.later(lastsMs, () => turn(world, false));
+function during(turn: (world: World, on: boolean, seed: number) => void): Strike {
+  return (world, { lastsMs, seed }) => {
+    turn(world, true, seed);
+    world.later(lastsMs, () => turn(world, false, seed));
   };
 }
 
@@ -153,7 +176,7 @@ function whileOff(
   world.crashNode(device, true, seed);
   device.truth?.damagedNow();
   const random = seededRandom(seed);
-  const names = device.walDisk.namesNow.filter((name) => device.walDisk.sizeOf(name) > 0);
+  const names = device.walDisk.namesNow.filter((name) => device.walDisk.lengthNow(name) > 0);
   if (names.length > 0) damage(device.walDisk, names[random.below(names.length)]!, random);
   world.later(lastsMs / 3, () => world.startNode(device));
 }

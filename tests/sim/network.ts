@@ -9,13 +9,21 @@ export interface NetworkFaults {
   refuses: boolean;
   /** Bytes vanish: both ends stay open and hear nothing. */
   silent: boolean;
+  /** Bytes vanish on the way to (`down`) or from (`up`) who connected, and no connection is made. */
+  oneWay: "up" | "down" | undefined;
   /** One write in this many is cut into pieces; 0 for none. */
   splitOneIn: number;
 }
 
 /** All machines' network. */
 export class Network {
-  readonly faults: NetworkFaults = { delayMsMax: 20, refuses: false, silent: false, splitOneIn: 4 };
+  readonly faults: NetworkFaults = {
+    delayMsMax: 20,
+    refuses: false,
+    silent: false,
+    oneWay: undefined,
+    splitOneIn: 4,
+  };
   #kernel: Kernel;
   #random: Random;
   #listeners = new Map<string, SimListener>();
@@ -47,12 +55,18 @@ export class Network {
     this.#links.clear();
   }
 
-  /** A machine is gone: what it listened on refuses, its connections are cut at the other end. */
-  machineGone(clock: MachineClock): void {
+  /**
+   * A machine is gone: what it listened on refuses. The other ends of its connections are told by its
+   * operating system, if that still has power.
+   */
+  machineGone(clock: MachineClock, hasPower: boolean): void {
     for (const link of [...this.#links]) {
-      if (!link.some((end) => end.clock === clock)) continue;
+      const mine = link.find((end) => end.clock === clock);
+      if (mine === undefined) continue;
       this.#links.delete(link);
-      for (const end of link) if (end.clock !== clock) this.#later(() => end.cut());
+      const other = link[0] === mine ? link[1] : link[0];
+      if (hasPower && !mine.isDead) this.#later(() => other.cut());
+      else other.isDead = true;
     }
   }
 
@@ -64,27 +78,43 @@ export class Network {
     await new Promise<void>((resolve) => this.#later(resolve));
     if (!clock.alive) return await new Promise(() => {});
     const listener = this.#listeners.get(address);
-    if (signal.aborted || this.faults.refuses || listener === undefined) {
+    const { refuses, oneWay } = this.faults;
+    if (signal.aborted || refuses || oneWay !== undefined || listener === undefined) {
       throw new Error(`cannot connect to ${address}: nothing listens there`);
     }
     const near = new End("host", clock);
     const far = new End("node", listener.clock);
-    near.send = (bytes) => this.#deliver(bytes, near, far);
-    far.send = (bytes) => this.#deliver(bytes, far, near);
+    near.send = (bytes) => this.#deliver(bytes, near, far, "up");
+    far.send = (bytes) => this.#deliver(bytes, far, near, "down");
     const link: [End, End] = [near, far];
-    near.closed = far.closed = () => {
-      if (!this.#links.delete(link)) return;
-      this.#later(() => far.cut());
-      this.#later(() => near.cut());
+    near.closed = () => {
+      this.#links.delete(link);
+      this.#closed(near, far, "up");
+    };
+    far.closed = () => {
+      this.#links.delete(link);
+      this.#closed(far, near, "down");
     };
     this.#links.add(link);
     listener.push(far);
     return near;
   }
 
-  #deliver(bytes: Uint8Array, from: End, to: End): void {
-    // TCP loses nothing inside a living connection: one that lost something is dead, and nobody is told.
-    if (this.faults.silent) from.isDead = to.isDead = true;
+  /** The end of a stream arrives behind the last bytes of it, or is lost as they are. */
+  #closed(from: End, to: End, way: "up" | "down"): void {
+    this.#struck(from, way);
+    if (from.isDead) return;
+    const at = from.lastArrivalMs = Math.max(from.lastArrivalMs, this.#arrivalMs());
+    this.#kernel.at(at, () => to.cut());
+  }
+
+  /** TCP loses nothing inside a living connection: a way that lost something is dead, and nobody is told. */
+  #struck(from: End, way: "up" | "down"): void {
+    if (this.faults.silent || this.faults.oneWay === way) from.isDead = true;
+  }
+
+  #deliver(bytes: Uint8Array, from: End, to: End, way: "up" | "down"): void {
+    this.#struck(from, way);
     if (from.isDead) return;
     const { splitOneIn } = this.faults;
     const pieces: Uint8Array[] = [];
@@ -144,6 +174,7 @@ class End implements Connection {
   send: (bytes: Uint8Array) => void = () => {};
   closed: () => void = () => {};
   lastArrivalMs = 0;
+  /** What this end sends vanishes. */
   isDead = false;
   #chunks: Uint8Array[] = [];
   #ended = false;

@@ -53,6 +53,8 @@ export class Evidence {
   powerCut = false;
   /** The configuration could not be saved. */
   configLost = false;
+  /** The checkpoint could not be read: so it was not known whether the device had lost power. */
+  checkpointLost = false;
 }
 
 /**
@@ -79,6 +81,8 @@ export class EpochTruth {
   readonly skipped = new RangeSet();
   /** What only a medium held that was damaged then. */
   readonly damaged = new RangeSet();
+  /** What was on a medium that was damaged, acked or not: it matters where a host then loses it. */
+  readonly touched = new RangeSet();
   /** What only memory held, while the disk failed, when the process ended. */
   readonly forgotten = new RangeSet();
   /** Acked and let go of when a host lost its store. */
@@ -96,7 +100,8 @@ export class EpochTruth {
 
   /** Whether `seq` may be lost although it was synced, or be known to the host under another meaning. */
   mayLose(seq: number): boolean {
-    return seq >= this.clonedFrom || this.cloned.has(seq) || this.damaged.has(seq);
+    return seq >= this.clonedFrom || this.cloned.has(seq) || this.damaged.has(seq) ||
+      (seq <= this.hostLostThrough && this.touched.has(seq));
   }
   /** Whether `seq` may name two records, or its record be lost. */
   mayForget(seq: number): boolean {
@@ -114,6 +119,13 @@ export class EpochTruth {
   /** The medium was damaged while the device was off: what the host has not is uncertain. */
   damagedNow(): void {
     this.#mark(this.damaged, this.everAcked + 1);
+    this.#mark(this.touched, 1);
+  }
+  /** A file that holds these can't be read: what the host has not may be lost. */
+  unreadableNow(from: number, to: number): void {
+    const first = Math.max(from, this.everAcked + 1);
+    if (first <= to) this.damaged.add(first, to);
+    if (from <= to) this.touched.add(from, to);
   }
   /** The process ended while its disk failed. */
   forgetsNow(): void {
@@ -123,9 +135,9 @@ export class EpochTruth {
   hostLosesNow(durable: number): void {
     this.hostLostThrough = Math.max(this.hostLostThrough, this.everAcked, durable);
   }
-  /** A copy of the medium is in use elsewhere. */
+  /** A copy of the medium is in use elsewhere; while the disk refuses, it lacks what was acked from memory. */
   clonedNow(): void {
-    this.clonedFrom = Math.min(this.clonedFrom, this.everAcked + 1);
+    this.clonedFrom = Math.min(this.clonedFrom, this.everAcked + 1, this.synced + 1);
   }
 
   /** The copy is gone for good, and what it sent is known to the node from its last welcome. */
@@ -280,7 +292,8 @@ export class Oracle {
       case "compacted":
         return to_seq <= truth.hostLostThrough;
       case "unsynced":
-        return evidence.powerCut || truth.renumbered;
+        return evidence.powerCut || truth.renumbered ||
+          (evidence.checkpointLost && truth.skipped.covers(from_seq, to_seq));
       case "unwritten":
         return evidence.diskFailed;
       default:

@@ -1,7 +1,7 @@
 /** Plays a story and says how it went. */
 import { strike } from "./faults.ts";
 import { type Fault, type Step, storyOf, type StoryOptions } from "./story.ts";
-import { Violation, World } from "./world.ts";
+import { Violation, World, type WorldOptions } from "./world.ts";
 
 /** How a run went. */
 export interface Outcome {
@@ -37,7 +37,7 @@ export async function runSeed(
 ): Promise<Outcome> {
   const fired: Partial<Record<Fault, number>> = {};
   const played: Step[] = [];
-  const world = new World(seed, options.nodes, settingsFor(seed));
+  const world = new World(seed, worldFor(seed, options.nodes));
   if (onNote !== undefined) world.onNote = onNote;
   let error: string | undefined;
   try {
@@ -76,13 +76,19 @@ export async function runSeed(
   };
 }
 
-function settingsFor(seed: number) {
+/** Some worlds sample fast, some have the real database beside the simulated store, some of these forget. */
+function worldFor(seed: number, nodes: number): WorldOptions {
   return {
-    sample_hz: [1, 2, 10][seed % 3]!,
-    ring_records: [64, 256, 2_000][(seed >>> 2) % 3]!,
-    wal_bytes_max: [131_072, 262_144, 4_194_304][(seed >>> 4) % 3]!,
-    wal_sync: seed % 5 === 0 ? "always" as const : "interval" as const,
-    encoding: seed % 7 === 0 ? "deflate" as const : "ndjson" as const,
+    nodes,
+    settings: {
+      sample_hz: seed % 16 === 9 ? 50 : [1, 2, 10][seed % 3]!,
+      ring_records: [64, 256, 2_000][(seed >>> 2) % 3]!,
+      wal_bytes_max: [131_072, 262_144, 4_194_304][(seed >>> 4) % 3]!,
+      wal_sync: seed % 5 === 0 ? "always" as const : "interval" as const,
+      encoding: seed % 7 === 0 ? "deflate" as const : "ndjson" as const,
+    },
+    hasDatabase: seed % 4 === 3,
+    ...(seed % 8 === 3 ? { retentionAgeMs: 120_000 } : {}),
   };
 }
 
@@ -93,7 +99,12 @@ function settingsFor(seed: number) {
 export async function heal(world: World): Promise<void> {
   world.note("all faults end");
   world.calm = true;
-  Object.assign(world.network.faults, { refuses: false, silent: false, delayMsMax: 20 });
+  Object.assign(world.network.faults, {
+    refuses: false,
+    silent: false,
+    oneWay: undefined,
+    delayMsMax: 20,
+  });
   for (const twin of world.extras) world.crashNode(twin, false);
   await world.startHost();
   world.store!.fails = false;
@@ -101,6 +112,7 @@ export async function heal(world: World): Promise<void> {
     const { faults } = device.walDisk;
     Object.assign(faults, { syncFails: false, writeFails: false, readFails: false });
     Object.assign(faults, { capacity: Infinity, slow: undefined });
+    faults.unreadable.clear();
     device.configDisk.faults.writeFails = false;
     await world.startNode(device);
   }
@@ -113,6 +125,10 @@ export async function heal(world: World): Promise<void> {
         node !== undefined && node.wal.highAcked >= due.get(label)! && node.wal.writable
       ),
   );
+  await until(world, "acked to the client of somebody else", () => {
+    if (!world.isForeignClientDone) void world.foreignClient.visit(4_000);
+    return world.isForeignClientDone;
+  });
   world.host!.setConfig("*", FINAL_CONFIG);
   await until(world, "on the newest configuration", () =>
     world.devices.every(({ id, node }) => {

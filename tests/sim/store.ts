@@ -3,10 +3,6 @@
  * durable is kept in maps, for the oracle; in some worlds the real SQLite engine is given the same, on a
  * database in memory, and must say the same.
  */
-import { openDatabase, SqliteEngine } from "../../lib/store/sqlite/engine.ts";
-import { packBatch } from "../../lib/store/sqlite/pack.ts";
-import { readEpoch, readRecords } from "../../lib/store/sqlite/queries.ts";
-import type { Database } from "../../lib/platform/sqlite.ts";
 import {
   type ConfigRow,
   type EpochBatch,
@@ -14,16 +10,15 @@ import {
   type EventRow,
   type GapRow,
   knownNodes,
-  type RecordQuery,
   type RecordRow,
   type RetentionLimits,
   type Store,
   type StoredEvent,
-  type StoredRow,
   type StoreSize,
   type StoreState,
 } from "../../lib/store/store.ts";
 import type { MachineClock } from "./kernel.ts";
+import type { RealEngine } from "./real_engine.ts";
 
 /** Events that are remembered. */
 const EVENTS_MAX = 10_000;
@@ -32,8 +27,6 @@ const EVENTS_MAX = 10_000;
 export class Durable {
   /** Each record that was ever stored, for the oracle. */
   records = new Map<string, Map<number, RecordRow>>();
-  /** Of those, what retention took again. */
-  retainedAway = 0;
   gaps = new Map<string, GapRow[]>();
   epochs = new Map<string, EpochState>();
   nodes = new Map<string, unknown>();
@@ -61,50 +54,6 @@ export class Durable {
   /** Forgets all records, gaps and epochs. */
   clearRecords(): void {
     for (const part of [this.records, this.gaps, this.epochs]) part.clear();
-  }
-}
-
-/** The production's SQLite engine on a database in memory. */
-export class RealEngine {
-  readonly #db: Database;
-  readonly #engine: SqliteEngine;
-
-  /** With what is durable already. */
-  constructor(durable: Durable, nowMs: () => number) {
-    this.#db = openDatabase(":memory:");
-    this.#engine = new SqliteEngine(this.#db, nowMs);
-    this.#engine.open("host");
-    for (const [key, state] of durable.epochs) {
-      const records = [...durable.records.get(key)?.values() ?? []];
-      const gaps = durable.gaps.get(key) ?? [];
-      this.commit([{ state, rangesChanged: true, records, gaps }], 0);
-    }
-  }
-
-  commit(batches: readonly EpochBatch[], atWallMs: number): void {
-    this.#engine.commit(batches.map(packBatch), atWallMs);
-    this.#engine.sumUpSome();
-  }
-
-  retain(limits: RetentionLimits, wallMs: number): void {
-    this.#engine.keepWithin(limits);
-    this.#engine.retention.slice(wallMs, 0);
-  }
-
-  epoch(nodeId: string, epoch: string): EpochState | undefined {
-    return readEpoch(this.#db, nodeId, epoch);
-  }
-
-  records(query: RecordQuery): StoredRow[] {
-    return readRecords(this.#db, query);
-  }
-
-  get deletedRecords(): number {
-    return this.#engine.retention.deletedRecords;
-  }
-
-  close(): void {
-    this.#engine.close();
   }
 }
 

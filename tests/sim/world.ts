@@ -11,11 +11,13 @@ import type { SensorRuntime } from "../../lib/node/sensors/sensor.ts";
 import type { Connection, Transport } from "../../lib/platform/platform.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import type { LostRange } from "../../lib/wal/wal.ts";
-import { parseSegmentName } from "../../lib/wal/format.ts";
+import { CHECKPOINT_NAME, parseSegmentName } from "../../lib/wal/format.ts";
 import { SimDisk } from "./disk.ts";
 import { Kernel, MachineClock } from "./kernel.ts";
 import { Network } from "./network.ts";
 import { type EpochTruth, Evidence, Oracle, sampleOf } from "./oracle.ts";
+import { ForeignClient } from "./foreign_client.ts";
+import { RealEngine } from "./real_engine.ts";
 import { Durable, SimStore } from "./store.ts";
 import { LinkTap } from "./tap.ts";
 
@@ -55,6 +57,33 @@ export class Device {
     this.label = label;
     this.rate = rate;
   }
+
+  /** A file of the log can't be read: what only it holds may be lost. */
+  markUnreadable(name: string): void {
+    if (name === CHECKPOINT_NAME) this.evidence.checkpointLost = true;
+    const segment = parseSegmentName(name);
+    const { truth, walDisk } = this;
+    if (segment === undefined || truth === undefined) return;
+    truth.unreadableNow(segment.base, lastSeqOf(walDisk, segment.turn) ?? truth.maxAppended);
+  }
+}
+
+/** Last seq that the segment with that turn can hold; `undefined` for the newest. */
+function lastSeqOf(disk: SimDisk, turn: number): number | undefined {
+  const next = disk.namesNow.map((name) => parseSegmentName(name))
+    .filter((other) => other !== undefined && other.turn > turn)
+    .sort((a, b) => a!.turn - b!.turn)[0];
+  return next === undefined ? undefined : next.base - 1;
+}
+
+/** What a world is made of, beside its seed. */
+export interface WorldOptions {
+  readonly nodes: number;
+  readonly settings?: Partial<NodeSettings>;
+  /** The production's database runs beside the simulated store. */
+  readonly hasDatabase?: boolean;
+  /** How long that keeps records; for ever unless given. */
+  readonly retentionAgeMs?: number;
 }
 
 /** What went wrong, if anything. */
@@ -71,26 +100,50 @@ export class World {
   /** What happened, for the trace. */
   readonly trace: string[] = [];
   onNote: ((note: string) => void) | undefined;
-  durable = new Durable();
+  #durable = new Durable();
   backup: Durable | undefined;
   hostClock: MachineClock | undefined;
   host: Host | undefined;
   store: SimStore | undefined;
   /** All faults have ended: what was still to happen doesn't. */
   calm = false;
+  /** A client of somebody else; made when it is first wanted. */
+  #foreignClient: ForeignClient | undefined;
   #seed: number;
   #starts = 0;
-  #settings: Partial<NodeSettings>;
+  #options: WorldOptions;
 
-  constructor(seed: number, nodes: number, settings: Partial<NodeSettings> = {}) {
+  constructor(seed: number, options: WorldOptions) {
     const random = seededRandom(seed ^ 0x1234567);
     this.#seed = random.below(2 ** 31);
     this.network = new Network(this.kernel, seededRandom(random.below(2 ** 31)));
-    this.devices = Array.from({ length: nodes }, (_, index) => {
+    this.devices = Array.from({ length: options.nodes }, (_, index) => {
       const id = `node-${index + 1}`;
       return new Device(id, id, 1 + (random.below(2_001) - 1_000) / 1e6);
     });
-    this.#settings = settings;
+    this.#options = options;
+    this.durable = new Durable();
+  }
+
+  /** What the host's disk holds. */
+  get durable(): Durable {
+    return this.#durable;
+  }
+  set durable(durable: Durable) {
+    this.#durable.real?.close();
+    this.#durable = durable;
+    if (!this.#options.hasDatabase) return;
+    const { kernel } = this;
+    const wallMs = START_WALL_MS + kernel.nowMs;
+    durable.real = new RealEngine(durable, () => kernel.nowMs, wallMs);
+  }
+
+  get foreignClient(): ForeignClient {
+    return this.#foreignClient ??= new ForeignClient(this, ADDRESS, START_WALL_MS);
+  }
+  /** Whether all that a client of somebody else ever recorded is acked. */
+  get isForeignClientDone(): boolean {
+    return this.#foreignClient?.isDone ?? true;
   }
 
   note(what: string): void {
@@ -112,6 +165,7 @@ export class World {
       transport: this.network.transport(clock),
       version: "sim",
       ...HOST_LIMITS,
+      retentionAgeMs: this.#options.retentionAgeMs ?? 0,
       faults: [],
     });
   }
@@ -120,7 +174,7 @@ export class World {
     if (this.hostClock === undefined) return;
     this.note("host crashes");
     this.hostClock.stop();
-    this.network.machineGone(this.hostClock);
+    this.network.machineGone(this.hostClock, true);
     this.network.unlisten(ADDRESS);
     this.hostClock = this.host = this.store = undefined;
   }
@@ -138,7 +192,7 @@ export class World {
         ...defaults(NODE_SETTINGS),
         host: ADDRESS,
         sensors: ["sim:spike_every_s=20"],
-        ...this.#settings,
+        ...this.#options.settings,
       },
       nodeId: device.id,
       version: "sim",
@@ -166,11 +220,11 @@ export class World {
     if (device.clock === undefined) return;
     if (device.node !== undefined) {
       this.#checkNode(device, device.node);
-      if (!device.node.wal.writable || device.walDisk.isFailing) device.truth?.forgetsNow();
+      if (!device.node.wal.writable || device.walDisk.refusesWrites) device.truth?.forgetsNow();
     }
     this.note(`${device.label} ${power ? "loses power" : "is killed"}`);
     device.clock.stop();
-    this.network.machineGone(device.clock);
+    this.network.machineGone(device.clock, !power);
     device.clock = device.node = undefined;
     const faults = device.walDisk.faults, configFaults = device.configDisk.faults;
     if (power) {
@@ -252,6 +306,8 @@ export class World {
         this.oracle.violate(`${run}: ${taken} samples were taken, records stand for ${recorded}`);
       }
     }
+    const difference = this.durable.real?.difference(this.durable);
+    if (difference !== undefined) this.oracle.violate(difference);
     this.checkNow();
   }
 
@@ -261,6 +317,7 @@ export class World {
   stop(): void {
     this.crashHost();
     for (const device of [...this.devices, ...this.extras]) this.crashNode(device, false);
+    this.#durable.real?.close();
   }
 
   #random(): ReturnType<typeof seededRandom> {
@@ -306,10 +363,8 @@ export class World {
     if (removed === undefined) return;
     // The segment reaches up to the next one, which may be about to be removed, too.
     const truth = this.truthOf(device);
-    const next = walDisk.namesNow.map((other) => parseSegmentName(other))
-      .filter((other) => other !== undefined && other.turn > removed.turn)
-      .sort((a, b) => a!.turn - b!.turn)[0];
-    truth.removedThrough = Math.max(truth.removedThrough, (next?.base ?? node.wal.nextSeq) - 1);
+    const last = lastSeqOf(walDisk, removed.turn) ?? node.wal.nextSeq - 1;
+    truth.removedThrough = Math.max(truth.removedThrough, last);
   }
 
   #watch(device: Device, node: Node): void {

@@ -64,7 +64,7 @@ Deno.test("log: any byte of any file may be changed; only the record that holds 
   const disk = await closedLog();
   for (const name of await disk.list()) {
     const base = parseSegmentName(name)?.base;
-    for (let offset = 0; offset < disk.sizeOf(name); offset++) {
+    for (let offset = 0; offset < disk.lengthNow(name); offset++) {
       const copy = disk.clone();
       copy.damage(name, "flip", 8 * offset + offset % 8);
       const touched = base === undefined ? undefined : recordAt(base, offset);
@@ -77,7 +77,7 @@ Deno.test("log: any file may be cut at any byte; only the records behind the cut
   const disk = await closedLog();
   for (const name of await disk.list()) {
     const base = parseSegmentName(name)?.base;
-    const size = disk.sizeOf(name);
+    const size = disk.lengthNow(name);
     for (let cut = 0; cut < size; cut++) {
       const copy = disk.clone();
       copy.damage(name, "cut", cut);

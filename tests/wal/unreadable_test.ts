@@ -110,12 +110,12 @@ Deno.test("a block that can't be read costs the records that it touches", async 
 Deno.test("a newest segment that can't be read is neither cut nor written to", async () => {
   const { disk, names } = await closedLog();
   const last = names.at(-1)!;
-  const size = disk.sizeOf(last);
+  const size = disk.lengthNow(last);
   disk.faults.unreadable.set(last, { from: 60, to: Infinity });
   const wal = await open(disk);
   wal.append(encoder.encode("more"));
   await wal.close();
-  assertEquals(disk.sizeOf(last), size);
+  assertEquals(disk.lengthNow(last), size);
   const again = disk.afterKill();
   const healed = await open(again);
   assert((await readAll(healed)).includes(RECORDS));
@@ -189,4 +189,14 @@ Deno.test("a segment file that can't be removed stops nothing", async () => {
   const { base } = parseSegmentName(disk.namesNow.find((n) => n.endsWith(".wal"))!)!;
   assert(base > 20, `first is ${base}`);
   stop.abort();
+});
+
+Deno.test("a file that can't be opened counts in the bytes of the directory", async () => {
+  const { disk, names } = await closedLog();
+  for (const name of [names[0]!, "checkpoint"]) {
+    const copy = disk.clone();
+    copy.faults.unreadable.set(name, { from: 0, to: Infinity });
+    const wal = await open(copy);
+    assertEquals(wal.bytes, copy.bytes, name);
+  }
 });

@@ -202,7 +202,7 @@ Deno.test("Wal: every bit of a small log may flip; it opens, and loses only what
   append(first, 12);
   await first.close();
   for (const name of await disk.list()) {
-    for (let bit = 0; bit < 8 * disk.sizeOf(name); bit += 3) {
+    for (let bit = 0; bit < 8 * disk.lengthNow(name); bit += 3) {
       const copy = disk.clone();
       copy.damage(name, "flip", bit);
       const wal = await open(copy);
@@ -220,9 +220,9 @@ Deno.test("Wal: a small log may be cut at every byte or lose any file; it opens 
   first.ack(3);
   await first.close();
   for (const name of await disk.list()) {
-    for (let at = 0; at <= disk.sizeOf(name); at++) {
+    for (let at = 0; at <= disk.lengthNow(name); at++) {
       const copy = disk.clone();
-      if (at === disk.sizeOf(name)) copy.damage(name, "remove", 0);
+      if (at === disk.lengthNow(name)) copy.damage(name, "remove", 0);
       else copy.damage(name, "cut", at);
       const wal = await open(copy);
       await readAll(wal);
