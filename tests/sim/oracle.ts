@@ -119,7 +119,7 @@ export class EpochTruth {
   /** The medium was damaged while the device was off: what the host has not is uncertain. */
   damagedNow(): void {
     this.#mark(this.damaged, this.everAcked + 1);
-    this.#mark(this.touched, 1);
+    this.#mark(this.touched, this.removedThrough + 1);
   }
   /** A file that holds these can't be read: what the host has not may be lost. */
   unreadableNow(from: number, to: number): void {
@@ -147,6 +147,10 @@ export class EpochTruth {
     const through = Math.max(this.maxAppended, this.synced);
     if (this.clonedFrom <= through) this.cloned.add(this.clonedFrom, through);
     this.clonedFrom = Infinity;
+  }
+  /** A damaged medium doesn't tell of what was let go of, acked, before a host lost it. */
+  get untracedThrough(): number {
+    return this.touched.size === 0 ? 0 : Math.min(this.hostLostThrough, this.removedThrough);
   }
   /** Whether two histories of the epoch collided at some time. */
   get isShared(): boolean {
@@ -188,7 +192,7 @@ export class Oracle {
   /** A node starts: a number that was synced must not be given again. */
   starts(truth: EpochTruth, firstSeq: number): void {
     const { key, synced } = truth;
-    if (firstSeq <= synced && !truth.mayLose(firstSeq)) {
+    if (firstSeq <= synced && !truth.mayLose(firstSeq) && !truth.touched.has(firstSeq)) {
       this.violate(`${key}: number ${firstSeq} is given again, ${synced} was synced`);
     }
     if (firstSeq > synced + 1) truth.skipped.add(synced + 1, firstSeq - 1);
@@ -274,7 +278,7 @@ export class Oracle {
       if (reason === "evicted" || reason === "unwritten") continue;
       // What was evicted or never written before a power cut has left no trace of why it is missing.
       if (reason === "corrupt" && evidence.diskFailed) continue;
-      const least = reason === "compacted" ? truth.hostLostThrough + 1 : from_seq;
+      const least = reason === "compacted" ? truth.hostLostThrough + 1 : truth.untracedThrough + 1;
       for (let seq = Math.max(from_seq, least); seq <= Math.min(to_seq, truth.synced); seq++) {
         if (!truth.skipped.has(seq) && !truth.mayLose(seq)) {
           return this.violate(`${key}: seq ${seq} was synced and is declared lost (${reason})`);

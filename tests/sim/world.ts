@@ -333,7 +333,7 @@ export class World {
     this.#samples.set(`${device.label}-run-${device.run}`, node.sampled.samples);
     if (wal.stats.renumbered_records > 0) {
       truth.renumbered = true;
-      const hasCause = truth.isShared || truth.damaged.size + truth.forgotten.size > 0;
+      const hasCause = truth.isShared || truth.touched.size + truth.forgotten.size > 0;
       if (!hasCause) this.oracle.violate(`${truth.key}: records got new numbers without a cause`);
     }
     const health = node.health();
