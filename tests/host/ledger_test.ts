@@ -116,3 +116,12 @@ Deno.test("Ledger says what lies too far above, and what is too scattered, gaps 
   }
   assert(ledger.isTooScattered);
 });
+
+Deno.test("Ledger: ranges that change while a commit is under way are written with the next one", () => {
+  const ledger = newLedger();
+  ledger.offer(row(5));
+  ledger.beginCommit();
+  ledger.offer(row(9));
+  ledger.committed();
+  assert(ledger.beginCommit().rangesChanged);
+});

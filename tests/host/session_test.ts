@@ -103,3 +103,11 @@ Deno.test("Session refuses a node that keeps much more in flight than it was eve
   assertEquals(session.checkCredit(CREDIT.bytes + 1_000_000), undefined);
   assertEquals(session.checkCredit(CREDIT.bytes + 3_000_000)?.kind, "refuse");
 });
+
+Deno.test("Session counts three of the node's heartbeats, however often the host speaks", () => {
+  const session = new Session({ ...LIMITS, broadcastMs: 100 }, undefined, 0);
+  session.receive(JSON.stringify(HELLO), 0);
+  welcome(session, 0);
+  assertEquals(session.checkSilence(2_999), undefined);
+  assertEquals(session.checkSilence(3_000)?.kind, "refuse");
+});

@@ -224,3 +224,23 @@ Deno.test("after an outage fresh records are stored within two seconds while the
   assertEquals((await device!.node!.status()).missed_ticks, 0);
   world.stop();
 });
+
+Deno.test("uplink: fresh records that left memory are sent with the backlog, the last of them too", () => {
+  const log = logWith(0);
+  const uplink = open(log, welcome(100));
+  log.nextSeq = 11;
+  log.sendableThrough = 10;
+  uplink.appended(1, true, 1);
+  for (const seq of uplink.plan(10).fresh) {
+    if (seq <= 4) uplink.leaveToBacklog(seq);
+    else uplink.sent(seq, 100);
+  }
+  const plan = uplink.plan(20);
+  const { from, to } = plan.backlog!;
+  assertEquals([plan.fresh, from, to], [[], 1, 4]);
+});
+
+Deno.test("uplink: a host counts as silent after three of its broadcasts, however often we speak", () => {
+  const limits = { line_bytes_max: 65_536, heartbeat_ms: 1_000, broadcast_ms: 20_000 };
+  assertEquals(open(logWith(0), welcome(100, { limits })).silentAtMs, 60_000);
+});

@@ -1,0 +1,40 @@
+import { assertEquals } from "@std/assert";
+import { CommitQueue } from "../../lib/host/commit_queue.ts";
+import { Ledger } from "../../lib/host/ledger.ts";
+import type { Store } from "../../lib/store/store.ts";
+import { EPOCH } from "../messages.ts";
+import { Kernel, MachineClock } from "../sim/kernel.ts";
+
+function offer(ledger: Ledger, seq: number): void {
+  ledger.offer({
+    seq,
+    ts_wall_ms: seq,
+    ts_mono_ms: seq,
+    is_anomaly: false,
+    score: 0,
+    payload: "{}",
+  });
+}
+
+Deno.test("CommitQueue: after a failed commit nothing waits, also of what came during it", async () => {
+  const ledger = new Ledger({ node_id: "a", epoch: EPOCH, high_acked: 0, ranges: [], max_seq: 0 });
+  const failing: Partial<Store> = {
+    commit: () => {
+      offer(ledger, 2);
+      queue.added(ledger, 1, 10);
+      return Promise.reject(new Error("disk I/O error"));
+    },
+  };
+  const queue: CommitQueue = new CommitQueue({
+    store: failing as Store,
+    clock: new MachineClock(new Kernel(), 0),
+    intervalMs: 1_000,
+    recordsMax: 100,
+    onCommitted: () => {},
+    onFailed: () => {},
+  });
+  offer(ledger, 1);
+  queue.added(ledger, 1, 10);
+  await queue.nextCommit();
+  assertEquals(queue.waitingRecords, 0);
+});

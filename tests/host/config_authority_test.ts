@@ -1,0 +1,24 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ConfigAuthority } from "../../lib/host/config_authority.ts";
+import type { Store } from "../../lib/store/store.ts";
+
+function authority(putConfig: () => Promise<void>): ConfigAuthority {
+  return new ConfigAuthority({
+    state: { host_id: "h", nodes: new Map(), configs: [] },
+    putConfig,
+  } as unknown as Store);
+}
+
+Deno.test("ConfigAuthority: what the store refuses is not in force", async () => {
+  const configs = authority(() => Promise.reject(new Error("disk I/O error")));
+  await assertRejects(() => configs.set("*", { sample_hz: 5 }, 0));
+  assertEquals(configs.desired("pump-7"), undefined);
+});
+
+Deno.test("ConfigAuthority: what was set here and is hidden behind a forgotten version is set again", async () => {
+  for (const target of ["*", "pump-7"]) {
+    const configs = authority(() => Promise.resolve());
+    await configs.set(target, { sample_hz: 5 }, 0);
+    assertEquals(configs.noteVersion("pump-7", 7)?.target, target);
+  }
+});

@@ -1,0 +1,97 @@
+/** Sums and spans stay true to the records, whatever fails or is deleted in between. */
+import { assertEquals } from "@std/assert";
+import { openDatabase, SqliteEngine } from "../../lib/store/sqlite/engine.ts";
+import { packBatch } from "../../lib/store/sqlite/pack.ts";
+import type { Database } from "../../lib/platform/sqlite.ts";
+import { EPOCH } from "../messages.ts";
+
+const BUCKET_MS = 20_000;
+
+function open(): { db: Database; engine: SqliteEngine } {
+  const db = openDatabase(":memory:");
+  const engine = new SqliteEngine(db, () => 0);
+  engine.open("host-1");
+  return { db, engine };
+}
+
+function commit(
+  engine: SqliteEngine,
+  seqs: readonly number[],
+  atWallMs: number,
+  node_id = "a",
+): void {
+  const high = seqs.at(-1)!;
+  engine.commit([packBatch({
+    state: { node_id, epoch: EPOCH, high_acked: high, ranges: [], max_seq: high },
+    rangesChanged: true,
+    records: seqs.map((seq) => ({
+      seq,
+      ts_wall_ms: BUCKET_MS,
+      ts_mono_ms: seq,
+      is_anomaly: false,
+      score: 0,
+      payload: JSON.stringify({ seq, metrics: { temp_c: 1 } }),
+    })),
+    gaps: [],
+  })], atWallMs);
+}
+
+function count(db: Database, of: string): number {
+  return Number(db.sql(`SELECT coalesce(SUM(n), 0) AS n FROM (${of})`).get()!.n);
+}
+
+Deno.test("RollUp: what a forgotten node had in memory doesn't come back", () => {
+  const { db, engine } = open();
+  commit(engine, [1, 2, 3], 100_000);
+  engine.rollUp.read(100);
+  while (engine.forgetNode("a", true));
+  engine.rollUp.flush();
+  assertEquals(count(db, "SELECT records AS n FROM spans"), 0);
+  assertEquals(count(db, "SELECT n FROM rollup_fine"), 0);
+});
+
+Deno.test("RollUp: after a failed transaction no sum goes to a series that was rolled back", () => {
+  const { db, engine } = open();
+  commit(engine, [1], 100_000);
+  const inTransaction = db.inTransaction.bind(db);
+  db.inTransaction = (work) =>
+    inTransaction(() => {
+      work();
+      throw new Error("disk I/O error");
+    });
+  try {
+    engine.rollUp.read(100);
+  } catch {
+    // As the disk threw.
+  }
+  db.inTransaction = inTransaction;
+  engine.sumUp();
+  assertEquals(count(db, "SELECT n FROM rollup_fine JOIN series ON series.id = series"), 1);
+});
+
+Deno.test("RollUp: records that retention takes before they were summed up are not taken off twice", () => {
+  const { db, engine } = open();
+  commit(engine, [1], 100_000);
+  commit(engine, [2, 3], 900_000);
+  engine.sumUp();
+  commit(engine, [4, 5, 6], 100_000);
+  engine.keepWithin({ ageMs: 1_000 });
+  engine.retention.slice(200_000, 0);
+  engine.sumUp();
+  assertEquals(count(db, "SELECT records AS n FROM spans"), 2);
+});
+
+Deno.test("Retention takes the sums of a column with its last record, and no other node's", () => {
+  const { db, engine } = open();
+  commit(engine, [1, 2], 100_000, "a");
+  commit(engine, [1, 2, 3], 900_000, "b");
+  engine.sumUp();
+  engine.keepWithin({ ageMs: 1_000 });
+  while (engine.retention.slice(900_500, 0));
+  assertEquals(count(db, "SELECT 1 AS n FROM records"), 3);
+  for (const [node, n] of [["a", 0], ["b", 3]]) {
+    const sums =
+      `SELECT n FROM rollup_fine JOIN series ON series.id = series WHERE node_id = '${node}'`;
+    assertEquals(count(db, sums), n);
+  }
+});
