@@ -1,25 +1,15 @@
 import { assertEquals } from "@std/assert";
 import { runSeed } from "./run.ts";
-import { DESTRUCTIVE, FAULT_NAMES } from "./story.ts";
 
-const SAFE = FAULT_NAMES.filter((name) => !DESTRUCTIVE.includes(name));
-
-/** Seeds that once failed, each with what an operator would have seen. */
-const STORIES: { seed: number; story: string; minutes?: number; safe?: boolean }[] = [
-  { seed: 51, story: "uplink stuck on a hole after the host lost its data" },
-  { seed: 3, story: "the log was a segment header larger than its limit" },
-  { seed: 22, story: "a configuration set on a restored host never reached a node" },
-  { seed: 341, story: "a ring larger than the log kept the node off a good disk for ever" },
-  { seed: 155, story: "an uplink took all of a core while records got new numbers" },
-  { seed: 1188, story: "two samples at one moment when the rate changed" },
-  { seed: 2, story: "records in a sealed segment counted as synced", minutes: 5, safe: true },
-  { seed: 138, story: "a number given twice after two crashes", minutes: 5, safe: true },
+/** Seeds that failed since the kinds of faults last changed, each with what an operator would have seen. */
+const STORIES: readonly { seed: number; story: string }[] = [
+  { seed: 2, story: "the log went over its limit by a checkpoint that could not be opened" },
+  { seed: 5, story: "the same, on a node that was killed and started again" },
 ];
 
-for (const { seed, story, minutes = 10, safe = false } of STORIES) {
+for (const { seed, story } of STORIES) {
   Deno.test(`simulator: seed ${seed} stays mended: ${story}`, async () => {
-    const options = { nodes: 4, minutes, ...(safe ? { only: SAFE } : {}) };
-    const { error } = await runSeed(seed, options);
+    const { error } = await runSeed(seed, { nodes: 4, minutes: 10 });
     assertEquals(error, undefined);
   });
 }
