@@ -12,7 +12,7 @@ import { isSamePace, type MetricBank, type SavedMetric } from "../anomaly/bank.t
 import { oneLine } from "../errors.ts";
 import type { Instant, SavedEvent } from "../anomaly/events.ts";
 import { type Clock, type Disk, DiskError } from "../platform/platform.ts";
-import { Wakeup } from "./wakeup.ts";
+import { Wakeup } from "../platform/wakeup.ts";
 
 /** Name of the file. */
 export const BASELINE_NAME = "baselines";

@@ -8,7 +8,7 @@ import type { Encoding } from "../protocol/message.ts";
 import { printable } from "../errors.ts";
 import { Backoff } from "./backoff.ts";
 import { type SessionLog, type SessionOptions, UplinkSession } from "./uplink_session.ts";
-import { Wakeup } from "./wakeup.ts";
+import { Wakeup } from "../platform/wakeup.ts";
 
 /** See {@linkcode UplinkDriver}. */
 export interface UplinkDriverOptions

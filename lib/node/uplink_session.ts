@@ -24,7 +24,7 @@ import {
   type UplinkLog,
   type UplinkOptions,
 } from "./uplink.ts";
-import { Wakeup } from "./wakeup.ts";
+import { Wakeup } from "../platform/wakeup.ts";
 
 /** What a session needs of the log, beside what the state machine reads. */
 export interface SessionLog extends UplinkLog {

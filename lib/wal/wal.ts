@@ -13,6 +13,7 @@
 import { getLogger } from "@logtape/logtape";
 import { assert } from "../assert.ts";
 import { RESERVE_RECORDS } from "../limits.ts";
+import { Wakeup } from "../platform/wakeup.ts";
 import { Checkpoints } from "./checkpoint.ts";
 import { Compaction } from "./compaction.ts";
 import {
@@ -62,7 +63,7 @@ export class Wal {
   #syncing: Promise<boolean> | undefined;
   /** Something was appended that is to be synced at once. */
   #isSyncWanted = false;
-  #woken: AbortController | undefined;
+  #wakeup = new Wakeup();
   #closed = false;
   /** What the directory holds is not known. */
   #isUnread: boolean;
@@ -230,7 +231,7 @@ export class Wal {
   /** Changes the limit at run time; a lower one evicts. */
   setLimits(limits: { bytesMax: number }): void {
     this.#bytesMax = limits.bytesMax;
-    this.#wake();
+    this.#wakeup.wake();
   }
 
   /**
@@ -253,7 +254,7 @@ export class Wal {
     }
     if (this.#options.sync === "always") {
       this.#isSyncWanted = true;
-      this.#wake();
+      this.#wakeup.wake();
     }
     return seq;
   }
@@ -265,7 +266,7 @@ export class Wal {
 
   /** The host has everything up to `highAcked`; lower values change nothing. Constant work. */
   ack(highAcked: number): void {
-    if (this.#positions.ack(highAcked) && this.#compaction.isDue) this.#wake();
+    if (this.#positions.ack(highAcked) && this.#compaction.isDue) this.#wakeup.wake();
   }
 
   /** The host has less than it once acked: what is still kept counts as backlog, the rest is a gap. */
@@ -285,13 +286,11 @@ export class Wal {
   /** Syncs, compacts, evicts and recovers from failures until `signal` aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
-    const stop = () => this.#wake();
+    const stop = () => this.#wakeup.wake();
     signal.addEventListener("abort", stop);
     let syncAtMs = clock.monotonicMs() + this.#options.syncIntervalMs;
     while (!signal.aborted) {
-      this.#woken = new AbortController();
-      if (!this.#hasWork()) await clock.sleepUntil(this.#nextDueMs(syncAtMs), this.#woken.signal);
-      this.#woken = undefined;
+      if (!this.#hasWork()) await this.#wakeup.wait(clock, this.#nextDueMs(syncAtMs));
       if (signal.aborted) break;
       const now = clock.monotonicMs();
       await this.#tidy();
@@ -346,7 +345,7 @@ export class Wal {
       },
       roomMade: async () => {
         while (this.#compaction.isTooBig && this.writable && !this.#closed) {
-          this.#wake();
+          this.#wakeup.wake();
           await clock.sleepUntil(clock.monotonicMs() + ROOM_POLL_MS);
         }
       },
@@ -378,10 +377,6 @@ export class Wal {
     }
   }
 
-  #wake(): void {
-    this.#woken?.abort();
-  }
-
   #write(seq: number, payload: Uint8Array): void {
     if (this.#tail.isOpen && this.#tail.bytes >= this.#segmentBytes) this.#tail.seal();
     const need = payload.length + RECORD_OVERHEAD_BYTES;
@@ -393,7 +388,7 @@ export class Wal {
 
   #checkRoom(bytes: number): void {
     if (this.bytes + bytes <= this.#bytesMax) return;
-    this.#wake();
+    this.#wakeup.wake();
     throw new Error("the log has reached wal_bytes_max");
   }
 

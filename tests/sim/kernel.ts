@@ -8,7 +8,8 @@ import type { Clock } from "../../lib/platform/platform.ts";
 interface Timer {
   readonly atMs: number;
   readonly order: number;
-  readonly fire: () => void;
+  /** `undefined`: taken back. */
+  fire: (() => void) | undefined;
 }
 
 /** More events than this at one moment mean that something waits for the past, over and over. */
@@ -30,13 +31,9 @@ export class Kernel {
 
   /** Runs `fire` at `atMs`; call the result to take it back. */
   at(atMs: number, fire: () => void): () => void {
-    let live = true;
-    this.#push({
-      atMs: Math.max(atMs, this.#now),
-      order: this.#order++,
-      fire: () => live && fire(),
-    });
-    return () => live = false;
+    const timer: Timer = { atMs: Math.max(atMs, this.#now), order: this.#order++, fire };
+    this.#push(timer);
+    return () => timer.fire = undefined;
   }
 
   /** Runs `act` between two events, `steps` events from now. */
@@ -49,6 +46,7 @@ export class Kernel {
     await settle();
     while (this.#heap.length > 0 && this.#heap[0]!.atMs <= untilMs) {
       const timer = this.#pop();
+      if (timer.fire === undefined) continue;
       this.#atOnce = timer.atMs > this.#now ? 0 : this.#atOnce + 1;
       if (this.#atOnce > AT_ONCE_MAX) throw new Error(`time stands still at ${this.#now} ms`);
       this.#now = Math.max(this.#now, timer.atMs);

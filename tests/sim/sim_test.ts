@@ -1,18 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { runSeed } from "./run.ts";
 
-/** Seeds that failed since the kinds of faults last changed, each with what an operator would have seen. */
-const STORIES: readonly { seed: number; story: string }[] = [
-  { seed: 2, story: "the log went over its limit by a checkpoint that could not be opened" },
-  { seed: 5, story: "the same, on a node that was killed and started again" },
-];
-
-for (const { seed, story } of STORIES) {
-  Deno.test(`simulator: seed ${seed} stays mended: ${story}`, async () => {
-    const { error } = await runSeed(seed, { nodes: 4, minutes: 10 });
-    assertEquals(error, undefined);
-  });
-}
+// A seed that failed, while it still plays the story that failed: a new kind of fault gives every seed another.
+Deno.test("simulator: seed 5 stays mended: a file that could not be opened took the log over its limit", async () => {
+  const { error } = await runSeed(5, { nodes: 4, minutes: 10 });
+  assertEquals(error, undefined);
+});
 
 Deno.test("simulator: twelve seeds of failures lose nothing in silence and store nothing twice", async () => {
   for (let seed = 1; seed <= 12; seed++) {
