@@ -18,7 +18,12 @@ import { configureLog } from "./lib/log.ts";
 import { runLed } from "./lib/node/led.ts";
 import { Node } from "./lib/node/node.ts";
 import { denoClock, denoRandom } from "./lib/platform/deno_clock.ts";
-import { lockDirectory, openDiskLate, WAL_DIRECTORY } from "./lib/platform/deno_disk.ts";
+import {
+  lockDirectory,
+  makeDirectory,
+  openDiskLate,
+  WAL_DIRECTORY,
+} from "./lib/platform/deno_disk.ts";
 import { serve } from "./lib/platform/deno_http.ts";
 import { DenoLed } from "./lib/platform/deno_led.ts";
 import { denoSensorRuntime } from "./lib/platform/deno_sensors.ts";
@@ -37,7 +42,7 @@ const PROGRAM: Program<typeof NODE_SETTINGS> = {
 
 async function lockOrExit(data: string): Promise<void> {
   try {
-    await Deno.mkdir(data, { recursive: true });
+    await makeDirectory(data);
     if (await lockDirectory(data) !== undefined) return;
   } catch {
     return; // Nothing can be written there, so nobody else can do harm either.

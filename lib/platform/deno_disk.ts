@@ -1,4 +1,5 @@
 /** The real {@linkcode Disk}: one directory, through Deno's files. */
+import { dirname } from "node:path";
 import { type Disk, DiskError, type DiskErrorKind, type DiskFile } from "./platform.ts";
 
 const KINDS: Record<string, DiskErrorKind> = {
@@ -19,14 +20,39 @@ function diskError(operation: string, path: string, error: unknown): DiskError {
   });
 }
 
+/**
+ * Makes a directory, with its parents, where it isn't there; one that was made survives a power cut, as far
+ * as its parent may be opened. Rejects with what Deno says.
+ */
+export async function makeDirectory(path: string): Promise<void> {
+  const parent = dirname(path);
+  try {
+    await Deno.mkdir(path);
+  } catch (error) {
+    // A read-only file system refuses even where the directory is there; reading may still work.
+    if ((await Deno.stat(path).catch(() => undefined))?.isDirectory) return;
+    if (!(error instanceof Deno.errors.NotFound) || parent === path) throw error;
+    await makeDirectory(parent);
+    return await makeDirectory(path);
+  }
+  try {
+    await syncDirectory(parent);
+  } catch {
+    // The directory is there and can be used; who may not open its parent can't do more for it.
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  using directory = await Deno.open(path);
+  await directory.sync();
+}
+
 /** Opens a directory, which is made if it isn't there (with its parents). Rejects with `DiskError`. */
 export async function openDisk(path: string): Promise<Disk> {
   try {
-    await Deno.mkdir(path, { recursive: true });
+    await makeDirectory(path);
   } catch (error) {
-    // A read-only file system refuses even where the directory is there; reading may still work.
-    const exists = await Deno.stat(path).then((found) => found.isDirectory, () => false);
-    if (!exists) throw diskError("make the directory", path, error);
+    throw diskError("make the directory", path, error);
   }
   return new DenoDisk(path);
 }
@@ -126,8 +152,7 @@ class DenoDisk implements Disk {
 
   async syncDir(): Promise<void> {
     try {
-      using directory = await Deno.open(this.#path);
-      await directory.sync();
+      await syncDirectory(this.#path);
     } catch (error) {
       throw diskError("sync the directory", this.#path, error);
     }
