@@ -29,6 +29,11 @@ export class Kernel {
     return this.#now;
   }
 
+  /** How many waits there are, of running machines and of gone ones. */
+  get waiting(): number {
+    return this.#heap.filter(({ fire }) => fire !== undefined).length;
+  }
+
   /** Runs `fire` at `atMs`; call the result to take it back. */
   at(atMs: number, fire: () => void): () => void {
     const timer: Timer = { atMs: Math.max(atMs, this.#now), order: this.#order++, fire };
