@@ -2,7 +2,8 @@
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { SimDisk } from "./disk.ts";
 import type { Fault, Step } from "./story.ts";
-import { Device, type World } from "./world.ts";
+import { Device } from "./device.ts";
+import type { World } from "./world.ts";
 
 type Strike = (world: World, step: Step, device: Device) => void;
 

@@ -163,6 +163,25 @@ const MUTANTS: Mutant[] = [
     find: "return this.#durable.high;",
     put: "return this.#seen.high;",
   },
+  {
+    name: "thinning hides spikes",
+    file: "lib/node/downsample.ts",
+    find: "if (samples <= 1 || sample.anomaly.is_anomaly) return",
+    put: "if (samples <= 1) return",
+  },
+  {
+    name: "a detector learns from what it flags, until it flags nothing",
+    file: "lib/node/recorder.ts",
+    find: "const anomaly = bank.observe(metrics, { monoMs, wallMs });",
+    put:
+      "const seen = bank.observe(metrics, { monoMs, wallMs }); const anomaly = monoMs < 90_000 ? seen : { is_anomaly: false, score: 0, metrics: {} } as typeof seen;",
+  },
+  {
+    name: "stored records are not marked as anomalies",
+    file: "lib/host/intake.ts",
+    find: "is_anomaly: anomaly.is_anomaly,",
+    put: "is_anomaly: anomaly.is_anomaly && anomaly.score < 0,",
+  },
 ];
 
 const root = new URL("../../", import.meta.url).pathname;

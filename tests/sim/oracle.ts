@@ -3,6 +3,7 @@
  * fault, and what the host's store holds; it believes nothing that node or host say of themselves.
  */
 import type { GapRow } from "../../lib/store/store.ts";
+import type { RecordContent } from "../../lib/protocol/record.ts";
 import { RangeSet } from "../../lib/protocol/ranges.ts";
 
 /** What the store holds of one epoch of a node. */
@@ -163,9 +164,6 @@ export class EpochTruth {
 }
 
 const decoder = new TextDecoder();
-/** Parts of a record's text; to parse it whole would take longer than to check it. */
-const MOMENT = /"ts_mono_ms":([^,]+),"boot_id":"([^"]+)"/;
-const THINNED = /"agg":\{"n":(\d+)/;
 
 /** See the head of the file. */
 export class Oracle {
@@ -251,21 +249,29 @@ export class Oracle {
     }
   }
 
-  /** How many samples the appended records of each run stand for, by boot_id. */
-  samplesByRun(): Map<string, number> {
-    const runs = new Map<string, Map<string, number>>();
+  /** What was appended under a seq of `key`, as JSON. */
+  payloadsOf(key: string, seq: number): string[] {
+    const payloads = this.#truths.get(key)?.appended.get(seq) ?? [];
+    return payloads.map((payload) => decoder.decode(payload));
+  }
+
+  /** All that was appended, once each, of each run of a node by boot_id, in the order of time. */
+  recordsByRun(): Map<string, RecordContent[]> {
+    const runs = new Map<string, Map<number, RecordContent>>();
     for (const { appended } of this.#truths.values()) {
       for (const payloads of appended.values()) {
         for (const payload of payloads) {
-          const text = decoder.decode(payload);
-          const [, monoMs, bootId] = MOMENT.exec(text)!;
-          const run = runs.get(bootId!) ?? new Map<string, number>();
-          run.set(monoMs!, Number(THINNED.exec(text)?.[1] ?? 1));
-          runs.set(bootId!, run);
+          const record = JSON.parse(decoder.decode(payload)) as RecordContent;
+          const run = runs.get(record.boot_id) ?? new Map<number, RecordContent>();
+          // A copy under another number is the same record.
+          runs.set(record.boot_id, run.set(record.ts_mono_ms, record));
         }
       }
     }
-    return new Map([...runs].map(([run, counts]) => [run, sum(counts.values())]));
+    return new Map([...runs].map(([run, records]) => [
+      run,
+      [...records.values()].sort((a, b) => a.ts_mono_ms - b.ts_mono_ms),
+    ]));
   }
 
   #checkReasons(truth: EpochTruth, gaps: readonly GapRow[]): void {
@@ -347,10 +353,4 @@ export class Oracle {
 export function sampleOf(json: string): string {
   const boot = /"boot_id":"([^"]*)"/.exec(json)?.[1];
   return `${boot} ${/"ts_mono_ms":([\d.]+)/.exec(json)?.[1]}`;
-}
-
-function sum(counts: Iterable<number>): number {
-  let total = 0;
-  for (const count of counts) total += count;
-  return total;
 }

@@ -105,3 +105,19 @@ Deno.test("a hundred cuts, refusals and crashes of the host leave no listener, t
     listeners.end();
   }
 });
+
+Deno.test("cuts, silence and slow links: a host that lives on tells of every event in a record once", async () => {
+  const world = await startedWorld(3);
+  for (let round = 0; round < 40; round++) {
+    world.network.faults.delayMsMax = round % 3 === 0 ? 1_500 : 20;
+    world.network.faults.silent = round % 5 === 4;
+    await world.run(9);
+    world.network.cutAll();
+  }
+  Object.assign(world.network.faults, { delayMsMax: 20, silent: false });
+  await world.run(120);
+  world.checkStore();
+  const told = world.durable.events.filter(({ kind }) => kind === "anomaly_open");
+  assert(told.length > 10, `only ${told.length} events opened`);
+  world.stop();
+});

@@ -10,19 +10,22 @@ import { Node } from "../../lib/node/node.ts";
 import type { SensorRuntime } from "../../lib/node/sensors/sensor.ts";
 import type { Connection, Transport } from "../../lib/platform/platform.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
-import type { LostRange } from "../../lib/wal/wal.ts";
-import { CHECKPOINT_NAME, parseSegmentName } from "../../lib/wal/format.ts";
-import { SimDisk } from "./disk.ts";
+import type { RecordContent } from "../../lib/protocol/record.ts";
+import type { RecordRow } from "../../lib/store/store.ts";
+import { parseSegmentName } from "../../lib/wal/format.ts";
+import { type Flags, noFlags, openedIn, wrongColumn, wrongFlags, wrongWithRun } from "./content.ts";
+import { Device, lastSeqOf, START_WALL_MS } from "./device.ts";
 import { Kernel, MachineClock } from "./kernel.ts";
 import { Network } from "./network.ts";
-import { type EpochTruth, Evidence, Oracle, sampleOf } from "./oracle.ts";
+import { type EpochTruth, Oracle, sampleOf } from "./oracle.ts";
 import { ForeignClient } from "./foreign_client.ts";
 import { RealEngine } from "./real_engine.ts";
 import { Durable, SimStore } from "./store.ts";
 import { LinkTap } from "./tap.ts";
 
 const ADDRESS = "host:7400";
-const START_WALL_MS = 1_763_900_000_000;
+/** How long the host takes to write events after the records that they come from, at most. */
+const EVENTS_WRITTEN_MS = 5_000;
 
 function defaults<T extends SettingTable>(table: T): ValuesOf<T> {
   return Object.fromEntries(
@@ -31,50 +34,6 @@ function defaults<T extends SettingTable>(table: T): ValuesOf<T> {
 }
 
 const HOST_LIMITS = limitsOf({ ...defaults(HOST_SETTINGS), listen: ADDRESS });
-
-/** A device: what outlives its node's process, and the process while there is one. */
-export class Device {
-  readonly id: string;
-  /** Tells a twin from the device whose id it uses. */
-  readonly label: string;
-  readonly rate: number;
-  readonly evidence = new Evidence();
-  walDisk = new SimDisk();
-  configDisk = new SimDisk();
-  clock: MachineClock | undefined;
-  node: Node | undefined;
-  bootWallMs = START_WALL_MS;
-  osBoot = 1;
-  run = 0;
-  /** Highest version of a configuration that it said to be in force. */
-  cfgReported = 0;
-  gaps: readonly LostRange[] = [];
-  /** Of the epoch that it is or was in last. */
-  truth: EpochTruth | undefined;
-
-  constructor(id: string, label: string, rate: number) {
-    this.id = id;
-    this.label = label;
-    this.rate = rate;
-  }
-
-  /** A file of the log can't be read: what only it holds may be lost. */
-  markUnreadable(name: string): void {
-    if (name === CHECKPOINT_NAME) this.evidence.checkpointLost = true;
-    const segment = parseSegmentName(name);
-    const { truth, walDisk } = this;
-    if (segment === undefined || truth === undefined) return;
-    truth.unreadableNow(segment.base, lastSeqOf(walDisk, segment.turn) ?? truth.maxAppended);
-  }
-}
-
-/** Last seq that the segment with that turn can hold; `undefined` for the newest. */
-function lastSeqOf(disk: SimDisk, turn: number): number | undefined {
-  const next = disk.namesNow.map((name) => parseSegmentName(name))
-    .filter((other) => other !== undefined && other.turn > turn)
-    .sort((a, b) => a!.turn - b!.turn)[0];
-  return next === undefined ? undefined : next.base - 1;
-}
 
 /** What a world is made of, beside its seed. */
 export interface WorldOptions {
@@ -111,6 +70,7 @@ export class World {
   #foreignClient: ForeignClient | undefined;
   #seed: number;
   #starts = 0;
+  #hostStarts = 0;
   #options: WorldOptions;
 
   constructor(seed: number, options: WorldOptions) {
@@ -156,6 +116,7 @@ export class World {
   async startHost(): Promise<void> {
     if (this.hostClock !== undefined) return;
     this.note("host starts");
+    this.#hostStarts++;
     const clock = this.hostClock = new MachineClock(this.kernel, START_WALL_MS);
     const store = this.store = new SimStore(this.durable, clock);
     this.host = await Host.start({
@@ -291,26 +252,27 @@ export class World {
   /** What holds in the end; throws what was found wrong. */
   checkStore(): void {
     const stored = new Map([...this.durable.epochs].map(([key, { high_acked }]) => {
-      const rows = this.durable.records.get(key) ?? new Map<number, { payload: string }>();
+      const rows = this.durable.records.get(key) ?? new Map<number, RecordRow>();
+      for (const row of rows.values()) {
+        const column = wrongColumn(row);
+        if (column === undefined) continue;
+        this.oracle.violate(`${key}: ${column} of seq ${row.seq} is not what its record says`);
+      }
       const payloads = new Map([...rows].map(([seq, { payload }]) => [seq, payload]));
       const samples = new Map([...payloads].map(([seq, payload]) => [seq, sampleOf(payload)]));
       const gaps = this.durable.gaps.get(key) ?? [];
       return [key, { highAcked: high_acked, samples, payloads, gaps }];
     }));
     this.oracle.checkStore(stored);
-    const bySample = this.oracle.samplesByRun();
-    for (const [run, taken] of this.#samples) {
-      const recorded = bySample.get(run) ?? 0;
-      // The thinning holds back what it still gathers.
-      if (recorded > taken || recorded < taken - 128) {
-        this.oracle.violate(`${run}: ${taken} samples were taken, records stand for ${recorded}`);
-      }
-    }
+    this.#checkContent();
+    this.#checkEvents();
     const difference = this.durable.real?.difference(this.durable);
     if (difference !== undefined) this.oracle.violate(difference);
     this.checkNow();
   }
 
+  /** How records are flagged; known at the end. */
+  readonly flags: Flags = noFlags();
   /** The records that each run should stand for, by boot_id. */
   readonly #samples = new Map<string, number>();
 
@@ -318,6 +280,57 @@ export class World {
     this.crashHost();
     for (const device of [...this.devices, ...this.extras]) this.crashNode(device, false);
     this.#durable.real?.close();
+  }
+
+  /** What is said in the records, and how many of them there are. */
+  #checkContent(): void {
+    const byRun = this.oracle.recordsByRun();
+    const opened = openedIn([...byRun.values()].flat());
+    for (const [run, records] of byRun) {
+      const wrong = wrongWithRun(records, opened, this.flags);
+      if (wrong !== undefined) this.oracle.violate(`${run}: ${wrong}`);
+    }
+    const wrong = wrongFlags(this.flags);
+    if (wrong !== undefined) this.oracle.violate(wrong);
+    for (const [run, taken] of this.#samples) {
+      const recorded = (byRun.get(run) ?? []).reduce((sum, { agg }) => sum + (agg?.n ?? 1), 0);
+      // The thinning holds back what it still gathers.
+      if (recorded > taken || recorded < taken - 128) {
+        this.oracle.violate(`${run}: ${taken} samples were taken, records stand for ${recorded}`);
+      }
+    }
+  }
+
+  /** The host tells of what is in records, each once in a life of its own, and all of it where it had only one. */
+  #checkEvents(): void {
+    const told = new Map<string, number>();
+    for (const { kind, node_id, detail } of this.durable.events) {
+      const { id, state, seq, epoch, count, duration_ms } = detail;
+      if (kind !== `anomaly_${state}` || count !== undefined) continue;
+      const event = `${node_id} ${epoch} ${id} ${state} ${duration_ms}`;
+      const times = (told.get(event) ?? 0) + 1;
+      told.set(event, times);
+      if (times > this.#hostStarts) this.oracle.violate(`${event} was told ${times} times`);
+      const payloads = this.oracle.payloadsOf(`${node_id} ${epoch}`, Number(seq));
+      if (!payloads.some((text) => text.includes(`"id":"${id}","state":"${state}"`))) {
+        this.oracle.violate(`${event} was told of seq ${seq}, which doesn't say so`);
+      }
+    }
+    if (this.#hostStarts > 1 || this.host!.events.lost > 0) return;
+    for (const [key, rows] of this.durable.records) {
+      const records = [...rows.values()].map(({ payload }) => JSON.parse(payload) as RecordContent);
+      for (const { anomaly: { events }, boot_id, ts_mono_ms } of records) {
+        if (events === undefined) continue;
+        // Events are written a moment after the records that they come from.
+        const isNew = !records.some((other) =>
+          other.boot_id === boot_id && other.ts_mono_ms > ts_mono_ms + EVENTS_WRITTEN_MS
+        );
+        for (const { id, state, duration_ms } of isNew ? [] : events) {
+          const event = `${key} ${id} ${state} ${duration_ms}`;
+          if (!told.has(event)) this.oracle.violate(`${event} was never told`);
+        }
+      }
+    }
   }
 
   #random(): ReturnType<typeof seededRandom> {
