@@ -59,7 +59,7 @@ export class AnomalyEvents {
   }
 
   #isNew(record: TelemetryRecord, { id, state, duration_ms }: AnomalyEvent): boolean {
-    const key = `${record.node_id} ${record.boot_id} ${id} ${state} ${duration_ms}`;
+    const key = `${record.node_id} ${id} ${state} ${duration_ms}`;
     if (this.#told.has(key)) return false;
     this.#told.add(key);
     if (this.#told.size > TOLD_MAX) this.#told.delete(this.#told.values().next().value!);

@@ -100,6 +100,8 @@ Deno.test("events in records become the host's, each once, also where a record i
     anomalies.eventsOf(node, record("a", [closed]), 4_000).map(({ kind }) => kind),
     ["anomaly_close"],
   );
+  // A node that was killed before it saved that closes it again after its restart.
+  assertEquals(anomalies.eventsOf(node, record("a", [closed], "c"), 5_000), []);
 });
 
 Deno.test("nodes are held against each other by the host's clock, whatever theirs say", () => {
