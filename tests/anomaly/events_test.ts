@@ -109,3 +109,15 @@ Deno.test("HourlyCap allows so many in any hour", () => {
   const taken = [0, 1, 2, 3_600_000, 3_600_001, 3_600_001].map((ms) => cap.take(ms, 2));
   assertEquals(taken, [true, true, false, true, true, false]);
 });
+
+Deno.test("a metric that is strong for minutes while the cap holds it back is held back once", () => {
+  const tracker = new EventTracker("r");
+  const tick = ticker(tracker);
+  for (let i = 0; i < LIMITS.perHourMax; i++) {
+    tick(20 * i, evidence(`m${i}`, 1.2, 20_000 * i));
+    tick(20 * i + 15);
+  }
+  assertEquals(tracker.opened, LIMITS.perHourMax);
+  for (let second = 300; second < 420; second++) tick(second, evidence("late", 1.2, 300_000));
+  assertEquals([tracker.opened, tracker.heldBack], [LIMITS.perHourMax, 1]);
+});

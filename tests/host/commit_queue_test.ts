@@ -38,3 +38,25 @@ Deno.test("CommitQueue: after a failed commit nothing waits, also of what came d
   await queue.nextCommit();
   assertEquals(queue.waitingRecords, 0);
 });
+
+Deno.test("CommitQueue: a ledger whose records are being committed is not settled before they are", async () => {
+  const ledger = new Ledger({ node_id: "a", epoch: EPOCH, high_acked: 0, ranges: [], max_seq: 0 });
+  const committed = Promise.withResolvers<void>();
+  const queue = new CommitQueue({
+    store: { commit: () => committed.promise } as unknown as Store,
+    clock: new MachineClock(new Kernel(), 0),
+    intervalMs: 1_000,
+    recordsMax: 1,
+    onCommitted: () => {},
+    onFailed: () => {},
+  });
+  offer(ledger, 1);
+  queue.added(ledger, 1, 10);
+  let isSettled = false;
+  const settled = queue.settled(ledger).then(() => isSettled = true);
+  await new Promise<void>((resolve) => queueMicrotask(resolve));
+  assertEquals([isSettled, queue.isSettled(ledger)], [false, false]);
+  committed.resolve();
+  await settled;
+  assertEquals(ledger.highAcked, 1);
+});

@@ -22,3 +22,12 @@ Deno.test("ConfigAuthority: what was set here and is hidden behind a forgotten v
     assertEquals(configs.noteVersion("pump-7", 7)?.target, target);
   }
 });
+
+Deno.test("ConfigAuthority: of a node's own and everybody's the newer version counts, whatever the clock said", async () => {
+  const configs = authority(() => Promise.resolve());
+  await configs.set("*", { sample_hz: 5 }, 9_000_000);
+  await configs.set("pump-7", { sample_hz: 7 }, 1_000);
+  assertEquals(configs.desired("pump-7")?.config, { sample_hz: 7 });
+  await configs.set("*", { sample_hz: 9 }, 500);
+  assertEquals(configs.desired("pump-7")?.config, { sample_hz: 9 });
+});

@@ -117,3 +117,12 @@ Deno.test("nodes are held against each other by the host's clock, whatever their
   assertEquals(fleet?.detail.nodes, ["a", "b", "c"]);
   assertEquals(fleet?.detail.since_wall_ms, 51_000);
 });
+
+Deno.test("an event of an earlier boot is placed by the node's wall clock, as its other clock began anew", () => {
+  const anomalies = new AnomalyEvents("*");
+  for (const id of ["a", "b", "c"]) {
+    const node = { node_id: id, boot_id: "later", clock_offset_ms: 9e9 } as Node;
+    anomalies.eventsOf(node, record(id, [{ ...EVENT, since_wall_ms: 51_000 }]), 51_500);
+  }
+  assertEquals(anomalies.tick(57_000, 3)[0]?.detail.since_wall_ms, 51_000);
+});

@@ -34,6 +34,7 @@ const REFUSALS: [name: string, identity: string | undefined, lines: unknown[], c
   ["a second hello", undefined, [HELLO, HELLO], "bad_order"],
   ["a protocol version it does not speak", undefined, [{ ...HELLO, proto: [9] }], "unsupported"],
   ["a node_id that is not the certificate's", "pump-8", [HELLO], "forbidden"],
+  ["a node_id in other letters than the certificate's", "Pump-7", [HELLO], "forbidden"],
   ["what is not JSON", undefined, ["hello"], "bad_message"],
   ["a gap that ends before it starts", undefined, [HELLO, {
     type: "gap",

@@ -13,3 +13,16 @@ Deno.test("ConfigListener: settings that the node can't use are not in force aft
   await assertRejects(() => listener.reload({ ...DEFAULTS, sample_hz: 99 }));
   assertEquals(listener.settings.sample_hz, 1);
 });
+
+Deno.test("ConfigListener: a configuration is whole: what it doesn't name is as the node was started", async () => {
+  const listener = await ConfigListener.load(new SimDisk(), { ...DEFAULTS, sample_hz: 1 });
+  const applied: NodeSettings[] = [];
+  listener.onApply((settings) => {
+    applied.push(settings);
+    return Promise.resolve();
+  });
+  await listener.receive({ cfg_version: 1, config: { sample_hz: 20 } });
+  await listener.receive({ cfg_version: 2, config: { send_interval_ms: 7 } });
+  assertEquals(applied.map(({ sample_hz }) => sample_hz), [20, 1]);
+  assertEquals(listener.settings.sample_hz, 1);
+});

@@ -103,6 +103,44 @@ Deno.test("uplink: the backlog leaves a share of the credit to fresh records, an
   assertEquals(uplink.plan(3).fresh, [1_001, 1_002]);
 });
 
+Deno.test("uplink: the backlog leaves a share of the credit's bytes to fresh records, too", () => {
+  const log = logWith(1_000);
+  const uplink = open(log, welcome(100_000, { credit: { records: 100_000, bytes: 80_000 } }));
+  assertEquals(uplink.plan(0).backlog?.bytes, 70_000);
+  for (let seq = 1; seq <= 69; seq++) uplink.sent(seq, 1_000);
+  assertEquals(uplink.plan(1).backlog?.bytes, 1_000);
+});
+
+Deno.test("a host that asks for short waits is still come back to ever more rarely", async () => {
+  const world = new World(5, { nodes: 1 });
+  const [device] = world.devices;
+  let connections = 0;
+  world.network.transport = () => ({
+    listen: () => Promise.reject(new Error("nobody listens")),
+    connect: () => {
+      connections++;
+      const refusal = JSON.stringify({
+        type: "error",
+        code: "busy",
+        message: "m",
+        retry_after_ms: 1,
+      });
+      const answers = [new TextEncoder().encode(`${refusal}\n`)];
+      return Promise.resolve({
+        peer: "busy",
+        read: () => Promise.resolve(answers.shift()),
+        write: () => Promise.resolve(),
+        close: () => {},
+      });
+    },
+  });
+  await world.startNode(device!);
+  await world.run(600);
+  // Full jitter up to 30 s: 15 s on average.
+  assert(connections >= 20 && connections < 90, `${connections} connections in ten minutes`);
+  world.stop();
+});
+
 Deno.test("uplink: the host's higher numbers of this run make it renumber, those it sent itself don't", () => {
   const log = { ...logWith(10), runFirstSeq: 5 };
   const effectOf = (maxSeq: number, sent: number) => {

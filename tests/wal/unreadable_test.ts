@@ -200,3 +200,18 @@ Deno.test("a file that can't be opened counts in the bytes of the directory", as
     assertEquals(wal.bytes, copy.bytes, name);
   }
 });
+
+Deno.test("files that aren't the log's count in its bytes, so that the directory stays within its limit", async () => {
+  const { disk } = await closedLog();
+  const before = (await open(disk)).bytes;
+  const foreign = disk.afterKill();
+  const file = foreign.create("left-over.tmp");
+  file.append(new Uint8Array(5_000));
+  file.close();
+  const wal = await open(foreign, { bytesMax: 8_000 });
+  assertEquals(wal.bytes, before + 5_000);
+  for (let seq = 1; seq <= 200; seq++) {
+    wal.append(encoder.encode(`more ${seq}`));
+    assert(foreign.bytes <= 8_000, `${foreign.bytes} bytes in the directory`);
+  }
+});
