@@ -7,7 +7,7 @@ import {
   type RecordContent,
   recordLine,
 } from "../lib/protocol/record.ts";
-import { type Decoded, encodeLines, WireDecoder } from "../lib/protocol/wire.ts";
+import { type Decoded, WireDecoder, WireEncoder } from "../lib/protocol/wire.ts";
 
 const BATCH = 256;
 const EPOCH = "00000000000000bb";
@@ -68,6 +68,8 @@ export class Replayer {
       ts_mono_ms: 0,
     }));
     const decoder = new WireDecoder();
+    const encoder = new WireEncoder();
+    encoder.use(encoding);
     const take = (decoded: Iterable<Decoded>) => {
       for (const line of [...decoded].flatMap(({ lines }) => lines)) {
         const parsed = parseHostMessage(line);
@@ -100,7 +102,7 @@ export class Replayer {
         { length: room },
         (_, i) => recordLine(prefix, next + i, payloads[i]!),
       );
-      const bytes = encodeLines(encoding, lines);
+      const bytes = encoder.encode(lines);
       this.sentBytes += bytes.length;
       next += room;
       await connection.write(bytes);

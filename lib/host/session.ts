@@ -236,7 +236,7 @@ export class Session {
     }
     this.#state = "opening";
     this.#hello = hello;
-    const encoding = hello.encodings.find((name) => name === "deflate" || name === "ndjson");
+    const encoding = hello.encodings.find((name) => name === "block" || name === "ndjson");
     return { kind: "hello", hello, encoding: (encoding ?? "ndjson") as Encoding };
   }
 }

@@ -13,7 +13,7 @@ import {
   type HostMessage,
   type VersionedConfig,
 } from "../protocol/message.ts";
-import { type Decoded, encodeLines, WireDecoder } from "../protocol/wire.ts";
+import { type Decoded, WireDecoder, WireEncoder } from "../protocol/wire.ts";
 import type { Admitted } from "./admission.ts";
 import { creditFor } from "./credit.ts";
 import type { Faults } from "./faults.ts";
@@ -65,7 +65,7 @@ export class SessionDriver {
   #parts: SessionParts;
   #session: Session;
   #decoder = new WireDecoder();
-  #encoding: Encoding = "ndjson";
+  #encoder = new WireEncoder();
   #closed = false;
   #isStopping = false;
   #ackDue = false;
@@ -280,7 +280,7 @@ export class SessionDriver {
     if (this.#closed) return;
     const now = this.#parts.clock.monotonicMs();
     this.#send(this.#session.welcome(ledger, encoding, this.#credit(), config, now));
-    this.#encoding = encoding;
+    this.#encoder.use(encoding);
     for (const decoded of this.#decoder.use(encoding)) {
       await this.#receive(decoded);
       if (this.#closed) return;
@@ -289,7 +289,7 @@ export class SessionDriver {
 
   #send(message: HostMessage): void {
     this.#sending++;
-    const bytes = encodeLines(this.#encoding, [encodeMessage(message)]);
+    const bytes = this.#encoder.encode([encodeMessage(message)]);
     this.connection.write(bytes).then(() => {
       this.#sending--;
       if (this.#ackDue) this.ack();

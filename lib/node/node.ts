@@ -297,5 +297,5 @@ function runOf(bootId: string): string {
 }
 
 function encodingsOf(preferred: Encoding): Encoding[] {
-  return preferred === "deflate" ? ["deflate", "ndjson"] : ["ndjson"];
+  return preferred === "block" ? ["block", "ndjson"] : ["ndjson"];
 }

@@ -15,7 +15,7 @@ import {
   type VersionedConfig,
 } from "../protocol/message.ts";
 import { linePrefix, recordLine } from "../protocol/record.ts";
-import { type Decoded, encodeLines, WireDecoder } from "../protocol/wire.ts";
+import { type Decoded, WireDecoder, WireEncoder } from "../protocol/wire.ts";
 import type { StoredRecord } from "../wal/wal.ts";
 import {
   type SendPlan,
@@ -64,7 +64,7 @@ export class UplinkSession {
   #connection: Connection;
   #uplink: Uplink;
   #decoder = new WireDecoder();
-  #encoding: Encoding = "ndjson";
+  #encoder = new WireEncoder();
   #prefix: Uint8Array;
   /** Messages that wait for the writer. */
   #outbox: Uint8Array[] = [];
@@ -177,7 +177,7 @@ export class UplinkSession {
     }
     if (effect.highAcked < wal.highAcked) wal.rewind(effect.highAcked);
     else wal.ack(effect.highAcked);
-    this.#encoding = effect.encoding;
+    this.#encoder.use(effect.encoding);
     this.#uplink.start(clock.monotonicMs());
     onOpen(effect.encoding, hostId);
     if (effect.config !== undefined) this.#applyConfig(effect.config);
@@ -294,7 +294,7 @@ export class UplinkSession {
   }
 
   async #write(lines: Uint8Array[], records: number): Promise<void> {
-    const bytes = encodeLines(this.#encoding, lines);
+    const bytes = this.#encoder.encode(lines);
     this.#options.onTraffic(records, bytes.length, 0);
     await this.#connection.write(bytes);
   }

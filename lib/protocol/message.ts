@@ -16,7 +16,7 @@ const Ranges = Type.Array(Type.Tuple([Seq, Seq]), { maxItems: 4_096 });
 const ConfigValues = Type.Record(Type.String(), Type.Unknown());
 
 /** How messages are put into bytes after the handshake. */
-export const Encoding = Type.Union([Type.Literal("ndjson"), Type.Literal("deflate")]);
+export const Encoding = Type.Union([Type.Literal("ndjson"), Type.Literal("block")]);
 /** See {@linkcode Encoding}. */
 export type Encoding = Type.Static<typeof Encoding>;
 

@@ -1,19 +1,21 @@
 /**
  * Messages as bytes. A connection starts with one line of JSON each way (`hello`, `welcome`); after it both
- * sides use the encoding that the welcome names: lines (`ndjson`) or compressed frames (`deflate`).
+ * sides use the encoding that the welcome names: lines (`ndjson`) or frames that carry blocks (`block`).
  *
  * ```
- * ndjson    line "\n" line "\n" …
- * deflate   ┌────────────────┬─────────────────┬───────────────────────────────────────┐
- *           │ length: u32 BE │ CRC-32: u32 BE  │ raw deflate (RFC 1951) of whole lines │ …
- *           └────────────────┴─────────────────┴───────────────────────────────────────┘
+ * ndjson   line "\n" line "\n" …
+ * block    ┌────────────────┬─────────────────┬─────────────────────────────────────────────────┐
+ *          │ length: u32 BE │ CRC-32: u32 BE  │ body: 0, a block; or 1, a block in raw deflate  │ …
+ *          └────────────────┴─────────────────┴─────────────────────────────────────────────────┘
  * ```
- * `length` and the checksum are those of the compressed part. Raw deflate has no checksum of its own, so a
- * flipped bit could otherwise inflate to other lines that are valid too.
- * Pure: bytes in, lines out, and back. Limits hold before anything is kept or inflated.
+ * `length` and the checksum are those of the body; a block is what `lib/codec/block.ts` says. Without the
+ * checksum a flipped bit could decode to other lines that are valid too.
+ * Pure: bytes in, lines out, and back. Limits hold before anything is kept, inflated or decoded.
  */
 import { Buffer } from "node:buffer";
 import { crc32, deflateRawSync, inflateRawSync } from "node:zlib";
+import { BlockDecoder, BlockEncoder } from "../codec/block.ts";
+import { CodecError } from "../codec/bytes.ts";
 import { FRAME_BYTES_MAX, FRAME_LINES_BYTES_MAX, LINE_BYTES_MAX } from "../limits.ts";
 import type { Encoding } from "./message.ts";
 
@@ -33,6 +35,10 @@ export interface Decoded {
 
 const NEWLINE = 0x0a;
 const FRAME_HEADER_BYTES = 8;
+/** First byte of a frame's body. */
+const PLAIN = 0, DEFLATED = 1;
+/** Blocks below that don't get smaller. */
+const DEFLATE_BYTES_MIN = 64;
 const empty = new Uint8Array(0);
 const encoder = new TextEncoder();
 
@@ -69,14 +75,15 @@ function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
 /** Decodes one direction of a connection. Keeps at most one line or frame of unfinished bytes. */
 export class WireDecoder {
   #mode: "handshake" | Encoding = "handshake";
-  /** Unfinished bytes (`handshake`, `deflate`). */
+  /** Unfinished bytes (`handshake`, `block`). */
   #bytes: Uint8Array = empty;
   /** Unfinished line (`ndjson`). */
   #text = "";
   #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  #blocks = new BlockDecoder();
 
   /**
-   * The lines that `chunk` completes, a piece at a time: the next frame is inflated only when the lines of the
+   * The lines that `chunk` completes, a piece at a time: the next frame is decoded only when the lines of the
    * one before were taken. Before {@linkcode use} at most the first line: what follows it waits, as its
    * encoding isn't known yet.
    */
@@ -86,7 +93,7 @@ export class WireDecoder {
         return yield* this.#pushHandshake(chunk);
       case "ndjson":
         return yield* this.#pushLines(chunk);
-      case "deflate":
+      case "block":
         return yield* this.#pushFrames(chunk);
     }
   }
@@ -149,13 +156,30 @@ export class WireDecoder {
       const body = this.#bytes.subarray(FRAME_HEADER_BYTES, end);
       this.#bytes = this.#bytes.subarray(end);
       const frame = checksum(body) === header.getUint32(4)
-        ? inflateLines(body)
+        ? this.#decodeFrame(body)
         : refused({ code: "bad_message", message: "frame does not match its checksum" });
       yield frame;
       if (frame.bad !== undefined) return;
     }
     // What is kept must not hold the whole chunk in memory.
     this.#bytes = this.#bytes.slice();
+  }
+
+  #decodeFrame(body: Uint8Array): Decoded {
+    const bad = (message: string) => refused({ code: "bad_message", message });
+    let block = body.subarray(1);
+    if (body[0] === DEFLATED) {
+      const inflated = inflate(block);
+      if (!(inflated instanceof Uint8Array)) return refused(inflated);
+      block = inflated;
+    } else if (body[0] !== PLAIN) return bad(`frame is of unknown kind ${body[0]}`);
+    try {
+      const lines = this.#blocks.decode(block, FRAME_BYTES_MAX);
+      return checkLines(lines, lines.reduce((sum, line) => sum + line.length + 1, 0));
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+      return bad(error.message);
+    }
   }
 }
 
@@ -169,14 +193,12 @@ interface Inflated {
   readonly engine: { readonly bytesWritten: number };
 }
 
-/** The lines inside the body of a frame. */
-function inflateLines(body: Uint8Array): Decoded {
-  const bad = (message: string) => refused({ code: "bad_message", message });
+function inflate(deflated: Uint8Array): Uint8Array | Bad {
   let plain: Uint8Array, consumed: number;
   try {
-    const found = inflateRawSync(body, { maxOutputLength: FRAME_BYTES_MAX, info: true });
+    const found = inflateRawSync(deflated, { maxOutputLength: FRAME_BYTES_MAX, info: true });
     // Deno 2.4 doesn't say how much it has read: what stands behind the stream is then not seen.
-    if (found instanceof Uint8Array) [plain, consumed] = [found, body.length];
+    if (found instanceof Uint8Array) [plain, consumed] = [found, deflated.length];
     else {
       const { buffer, engine } = found as unknown as Inflated;
       [plain, consumed] = [buffer, engine.bytesWritten];
@@ -184,41 +206,55 @@ function inflateLines(body: Uint8Array): Decoded {
   } catch (error) {
     const isTooLarge = (error as { code?: string }).code === "ERR_BUFFER_TOO_LARGE";
     const message = `frame does not inflate to at most ${FRAME_BYTES_MAX} bytes`;
-    return refused({ code: isTooLarge ? "too_long" : "bad_message", message });
+    return { code: isTooLarge ? "too_long" : "bad_message", message };
   }
-  if (consumed < body.length) return bad("frame goes on behind the end of its deflate stream");
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plain);
-  } catch {
-    return refused(notUtf8);
-  }
-  const lines = text.split("\n");
-  if (lines.pop() !== "" || lines.length === 0) return bad("frame does not hold whole lines");
-  return checkLines(lines, plain.length);
+  if (consumed === deflated.length) return plain;
+  return { code: "bad_message", message: "frame goes on behind the end of its deflate stream" };
 }
 
-/** The bytes that carry `lines`, each with its newline, in order. */
-export function encodeLines(encoding: Encoding, lines: readonly Uint8Array[]): Uint8Array {
-  if (encoding === "ndjson") return join(lines);
-  const frames: Uint8Array[] = [];
-  for (let start = 0; start < lines.length;) {
-    let end = start, bytes = 0;
-    while (end < lines.length && (end === start || bytes < FRAME_LINES_BYTES_MAX)) {
-      bytes += lines[end++]!.length;
+/** Encodes one direction of a connection. */
+export class WireEncoder {
+  #encoding: Encoding = "ndjson";
+  #blocks = new BlockEncoder();
+  #utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+  /** Ends the handshake: all that follows is encoded so. */
+  use(encoding: Encoding): void {
+    this.#encoding = encoding;
+  }
+
+  /** The bytes that carry `lines`, each with its newline, in order. */
+  encode(lines: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+    if (this.#encoding === "ndjson") return join(lines);
+    const frames: Uint8Array[] = [];
+    for (let start = 0; start < lines.length;) {
+      let end = start, bytes = 0;
+      while (end < lines.length && (end === start || bytes < FRAME_LINES_BYTES_MAX)) {
+        bytes += lines[end++]!.length;
+      }
+      const text = this.#utf8.decode(join(lines.slice(start, end)));
+      frames.push(frameOf(this.#blocks.encode(text.slice(0, -1).split("\n"))));
+      start = end;
     }
-    const body = deflateRawSync(join(lines.slice(start, end)));
-    const header = new Uint8Array(FRAME_HEADER_BYTES);
-    new DataView(header.buffer).setUint32(0, body.length);
-    new DataView(header.buffer).setUint32(4, checksum(body));
-    frames.push(header, body);
-    start = end;
+    return join(frames);
   }
-  return join(frames);
 }
 
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
+function frameOf(block: Uint8Array): Uint8Array {
+  const deflated = block.length < DEFLATE_BYTES_MIN ? block : deflateRawSync(block);
+  const isSmaller = deflated.length < block.length;
+  const content = isSmaller ? deflated : block;
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + 1 + content.length);
+  const body = frame.subarray(FRAME_HEADER_BYTES);
+  body[0] = isSmaller ? DEFLATED : PLAIN;
+  body.set(content, 1);
+  const header = new DataView(frame.buffer);
+  header.setUint32(0, body.length);
+  header.setUint32(4, checksum(body));
+  return frame;
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   let size = 0;
   for (const part of parts) size += part.length;
   const all = new Uint8Array(size);

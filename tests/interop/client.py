@@ -6,6 +6,8 @@ import struct
 import sys
 import zlib
 
+import block
+
 PORT = int(sys.argv[1])
 EPOCH = "00112233445566aa"
 
@@ -24,7 +26,7 @@ def record(seq):
 
 
 def line(message):
-    return message if isinstance(message, bytes) else (json.dumps(message) + "\n").encode()
+    return message if isinstance(message, bytes) else (json.dumps(message, separators=(",", ":")) + "\n").encode()
 
 
 class Link:
@@ -33,18 +35,22 @@ class Link:
         self.socket.settimeout(10)
         self.bytes = b""
         self.encoding = "ndjson"
+        self.encoder, self.decoder, self.messages = block.Encoder(), block.Decoder(), []
 
     def receive(self):
         while True:
             if self.encoding == "ndjson" and b"\n" in self.bytes:
                 first, self.bytes = self.bytes.split(b"\n", 1)
                 return json.loads(first)
-            if self.encoding == "deflate" and len(self.bytes) >= 8:
+            if self.messages:
+                return json.loads(self.messages.pop(0))
+            if self.encoding == "block" and len(self.bytes) >= 8:
                 length, crc = struct.unpack(">II", self.bytes[:8])
                 if len(self.bytes) >= 8 + length:
                     body, self.bytes = self.bytes[8:8 + length], self.bytes[8 + length:]
                     assert zlib.crc32(body) == crc
-                    return json.loads(zlib.decompress(body, -15))
+                    self.messages += self.decoder.body(body)
+                    continue
             more = self.socket.recv(65536)
             if not more:
                 return None
@@ -52,10 +58,8 @@ class Link:
 
     def send(self, *messages):
         plain = b"".join(line(message) for message in messages)
-        if self.encoding == "deflate":
-            packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-            body = packer.compress(plain) + packer.flush()
-            plain = struct.pack(">II", len(body), zlib.crc32(body)) + body
+        if self.encoding == "block":
+            plain = block.frame(block.deflated(self.encoder.block(plain.decode()[:-1].split("\n"))))
         self.socket.sendall(plain)
 
     def wait_for(self, kind):
@@ -84,11 +88,12 @@ first.send(b"garbage\n")
 assert first.wait_for("error")["code"] == "bad_message"
 
 second = Link()
-second.send(hello(encodings=["deflate"]))
+second.send(hello(encodings=["block"]))
 welcome = second.wait_for("welcome")
-assert welcome["high_acked"] == 5 and welcome["ranges"] == [[9, 9]] and welcome["encoding"] == "deflate", welcome
-second.encoding = "deflate"
-second.send(*[record(seq) for seq in (6, 7, 8, 10)])
+assert welcome["high_acked"] == 5 and welcome["ranges"] == [[9, 9]] and welcome["encoding"] == "block", welcome
+second.encoding = "block"
+second.send(*[record(seq) for seq in (6, 7)])
+second.send(*[record(seq) for seq in (8, 10)])
 second.wait_for_ack(10)
 
 third = Link()

@@ -5,18 +5,25 @@ import { LINE_BYTES_MAX } from "../../lib/limits.ts";
 import { parseHostMessage, parseNodeMessage } from "../../lib/protocol/message.ts";
 import { RangeSet } from "../../lib/protocol/ranges.ts";
 import { encodeContent, linePrefix, recordLine } from "../../lib/protocol/record.ts";
-import { type Bad, type Decoded, encodeLines, WireDecoder } from "../../lib/protocol/wire.ts";
+import { type Bad, type Decoded, WireDecoder, WireEncoder } from "../../lib/protocol/wire.ts";
 import frames from "../vectors/frames.json" with { type: "json" };
 import hostLines from "../vectors/host_to_node.json" with { type: "json" };
 import nodeLines from "../vectors/node_to_host.json" with { type: "json" };
 
 const encoder = new TextEncoder();
 
-function decoderFor(encoding: "ndjson" | "deflate"): WireDecoder {
+function decoderFor(encoding: "ndjson" | "block"): WireDecoder {
   const decoder = new WireDecoder();
   decode(decoder.push(encoder.encode("{}\n")));
   decode(decoder.use(encoding));
   return decoder;
+}
+
+/** Lines as the first bytes of a direction that is encoded so. */
+function encodeLines(encoding: "ndjson" | "block", lines: readonly Uint8Array[]): Uint8Array {
+  const wire = new WireEncoder();
+  wire.use(encoding);
+  return wire.encode(lines);
 }
 
 /** All that a chunk completes, at once. */
@@ -45,7 +52,7 @@ for (const { id, hex, lines, bad, reason } of frames.frames) {
   Deno.test(`vector frames ${id}: ${reason}`, () => {
     const bytes = Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
     for (const whole of [true, false]) {
-      const decoder = decoderFor("deflate");
+      const decoder = decoderFor("block");
       const found: string[] = [];
       let code: string | undefined;
       for (const piece of whole ? [bytes] : [...bytes].map((byte) => Uint8Array.of(byte))) {
@@ -66,7 +73,7 @@ Deno.test("WireDecoder gives the same lines for any split, in both encodings", (
       maxLength: 20,
     }),
     fc.array(fc.nat(), { maxLength: 12 }),
-    fc.constantFrom("ndjson" as const, "deflate" as const),
+    fc.constantFrom("ndjson" as const, "block" as const),
     (lines, cuts, encoding) => {
       const bytes = lines.length === 0
         ? new Uint8Array(0)
@@ -85,10 +92,10 @@ Deno.test("WireDecoder gives the same lines for any split, in both encodings", (
 
 Deno.test("WireDecoder hands over one line of the handshake and keeps what follows for its encoding", () => {
   const decoder = new WireDecoder();
-  const rest = encodeLines("deflate", [encoder.encode("two\n")]);
+  const rest = encodeLines("block", [encoder.encode("two\n")]);
   const first = new Uint8Array([...encoder.encode("one\n"), ...rest]);
   assertEquals(decode(decoder.push(first)).lines, ["one"]);
-  assertEquals(decode(decoder.use("deflate")).lines, ["two"]);
+  assertEquals(decode(decoder.use("block")).lines, ["two"]);
 });
 
 Deno.test("WireDecoder refuses a line that is too long before its end has come", () => {
@@ -105,33 +112,56 @@ Deno.test("WireDecoder refuses a line that is too long before its end has come",
 });
 
 Deno.test("WireDecoder inflates a frame only when the lines of the one before were taken", () => {
-  const frame = encodeLines("deflate", [encoder.encode("a".repeat(60_000) + "\n")]);
-  const good = decoderFor("deflate").push(new Uint8Array([...frame, ...frame]));
+  const frame = encodeLines("block", [encoder.encode("a".repeat(60_000) + "\n")]);
+  const good = decoderFor("block").push(new Uint8Array([...frame, ...frame]));
   const first = good.next().value as Decoded;
   assertEquals(first.lines.length, 1);
   assertEquals(first.bytes, 60_001);
   assertEquals([...good].length, 1);
 });
 
-Deno.test("WireDecoder refuses a frame without lines, and one that goes on behind its deflate stream", () => {
-  const framed = (body: Uint8Array): Uint8Array => {
-    const frame = new Uint8Array(8 + body.length);
-    new DataView(frame.buffer).setUint32(0, body.length);
-    new DataView(frame.buffer).setUint32(4, crc32(body));
-    frame.set(body, 8);
-    return frame;
-  };
-  const line = deflateRawSync(encoder.encode("{}\n"));
-  assertEquals(decode(decoderFor("deflate").push(framed(line))).lines.length, 1);
-  for (const body of [deflateRawSync(new Uint8Array(0)), new Uint8Array([...line, 0])]) {
-    assertEquals(decode(decoderFor("deflate").push(framed(body))).bad?.code, "bad_message");
+function framed(body: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(8 + body.length);
+  new DataView(frame.buffer).setUint32(0, body.length);
+  new DataView(frame.buffer).setUint32(4, crc32(body));
+  frame.set(body, 8);
+  return frame;
+}
+
+Deno.test("WireDecoder refuses a frame that goes on behind its deflate stream, and one of unknown kind", () => {
+  const block = Uint8Array.of(1, 0, 1, 0, 2, 0x7b, 0x7d);
+  const deflated = Uint8Array.of(1, ...deflateRawSync(block));
+  for (const good of [Uint8Array.of(0, ...block), deflated]) {
+    assertEquals(decode(decoderFor("block").push(framed(good))).lines, ["{}"]);
+  }
+  for (const body of [Uint8Array.of(...deflated, 0), Uint8Array.of(2, ...block)]) {
+    assertEquals(decode(decoderFor("block").push(framed(body))).bad?.code, "bad_message");
   }
 });
 
 Deno.test("WireDecoder refuses a frame that inflates without end", () => {
-  const bomb = encodeLines("deflate", [new Uint8Array(8_000_000)]);
-  assertEquals(decode(decoderFor("deflate").push(bomb)).bad?.code, "too_long");
-  assert(deflateRawSync(new Uint8Array(8_000_000)).length < 10_000);
+  const bomb = Uint8Array.of(1, ...deflateRawSync(new Uint8Array(8_000_000)));
+  assert(bomb.length < 10_000);
+  assertEquals(decode(decoderFor("block").push(framed(bomb))).bad?.code, "too_long");
+});
+
+Deno.test("blocks of one direction go on from each other: records of a second cost a few bytes each", () => {
+  const wire = new WireEncoder();
+  wire.use("block");
+  const record = (seq: number) =>
+    encoder.encode(
+      `{"type":"telemetry","node_id":"pump-7","epoch":"9f2c4e11a0b3d5c7","seq":${seq},"ts_wall_ms":${
+        1_763_900_000_000 + 100 * seq
+      },"metrics":{"temp_c":${41 + (seq % 5) / 100}}}\n`,
+    );
+  const second = (from: number) => Array.from({ length: 10 }, (_, i) => record(from + i));
+  const decoder = decoderFor("block");
+  const sizes = [1, 11, 21].map((from) => {
+    const bytes = wire.encode(second(from));
+    assertEquals(decode(decoder.push(bytes)).lines.length, 10);
+    return bytes.length;
+  });
+  assert(sizes[0]! > 100 && sizes[1]! < 60 && sizes[2]! < 60, String(sizes));
 });
 
 Deno.test("parseNodeMessage() and parseHostMessage() never throw and never accept what is no object", () => {

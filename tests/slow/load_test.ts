@@ -38,7 +38,7 @@ async function withHost(
 }
 
 async function drain(address: string, nodes: number, each: number, from = 0): Promise<void> {
-  const prepared = Replayer.prepare(CONTENT, each, "deflate");
+  const prepared = Replayer.prepare(CONTENT, each, "block");
   const all = Array.from({ length: nodes }, (_, i) => new Replayer(`load-${from + i}`, prepared));
   await Promise.all(all.map((one) => one.run(denoTransport(), address)));
 }

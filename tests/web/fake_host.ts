@@ -90,7 +90,7 @@ function nodeSummary(i: number, now: number): NodeSummary {
     epoch: "3f9a0c1d2e4b5a67",
     boot_id: "b1",
     version: i % 9 === 0 ? "0.1.0" : "0.2.0",
-    encoding: "deflate",
+    encoding: "block",
     first_seen_wall_ms: now - 40 * DAY_MS,
     last_seen_wall_ms: now - (i % 7) * 130,
     connected_wall_ms: now - 5 * HOUR_MS,
@@ -365,14 +365,14 @@ export function createFakeHost(count: number): FakeHost {
       event(5.1 * HOUR_MS, "connected", {
         peer: "10.0.0.1:51234",
         version: "0.2.0",
-        encoding: "deflate",
+        encoding: "block",
         backlog: 2_210,
       }),
       event(5.4 * HOUR_MS, "disconnected", { high_acked: 498_994 }),
       event(30 * HOUR_MS, "restarted", {
         peer: "10.0.0.1:40112",
         version: "0.2.0",
-        encoding: "deflate",
+        encoding: "block",
         backlog: 0,
       }),
     ]);

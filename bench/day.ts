@@ -1,0 +1,95 @@
+/**
+ * `deno task bench:day [--seconds N] [--sensor KIND] [--intervals MS,MS,…] [--encoding E]`: what a day costs, of
+ * one real node at 10 Hz and its host: bytes on the link with their TCP and IP headers, as the loopback interface
+ * counts them, and block writes of both, as the kernel counts them (`/proc/PID/io`). Nothing else may use the
+ * loopback interface meanwhile.
+ */
+import { demandFlags } from "../lib/config/flags.ts";
+import { freePort, Process } from "../lib/demo/processes.ts";
+
+const flags = {
+  seconds: "60",
+  sensor: "sim:extra=3",
+  intervals: "1000,10000,60000",
+  encoding: "block",
+  ...demandFlags(Deno.args, { text: ["seconds", "sensor", "intervals", "encoding"] }).values,
+} as { seconds: string; sensor: string; intervals: string; encoding: string };
+
+const DAY_S = 86_400;
+/** What a packet on the loopback interface is counted with beyond TCP and IP. */
+const FRAME_BYTES = 14;
+
+interface Count {
+  readonly link: number;
+  readonly node: number;
+  readonly host: number;
+  readonly records: number;
+  readonly payload: number;
+}
+
+function loopback(): number {
+  const line = Deno.readTextFileSync("/proc/net/dev").split("\n").find((line) =>
+    /^\s*lo:/.test(line)
+  )!;
+  const [bytes, packets] = line.split(":")[1]!.trim().split(/\s+/).map(Number) as [number, number];
+  return bytes - FRAME_BYTES * packets;
+}
+
+function written({ pid }: Process): number {
+  return Number(/^write_bytes: (\d+)$/m.exec(Deno.readTextFileSync(`/proc/${pid}/io`))![1]);
+}
+
+/** What was used up to now; asks the node, whose answer is counted before or after. */
+async function count(host: Process, node: Process, when: "first" | "last"): Promise<Count> {
+  const before = when === "last" ? loopback() : 0;
+  const { link } = await node.status();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  return {
+    link: when === "last" ? before : loopback(),
+    node: written(node),
+    host: written(host),
+    records: link.sent_records,
+    payload: link.sent_bytes + link.received_bytes,
+  };
+}
+
+for (const interval of flags.intervals.split(",")) {
+  const directory = await Deno.makeTempDir({ prefix: "holdfast-day-" });
+  const address = `127.0.0.1:${freePort()}`;
+  const host = await new Process("host", ["--listen", address, "--data", `${directory}/host`])
+    .ready();
+  const node = await new Process("node", [
+    ...["--id", "a", "--host", address, "--data", `${directory}/node`, "--sensor", flags.sensor],
+    ...["--send-interval-ms", interval, "--encoding", flags.encoding],
+  ]).ready();
+  // Shapes are told and the detectors warm; from then on whole intervals are counted.
+  const warmUpMs = Math.max(10_000, Number(interval) + 5_000);
+  await new Promise((resolve) => setTimeout(resolve, warmUpMs));
+  const first = await count(host, node, "first");
+  const spanMs = Math.ceil(1_000 * Number(flags.seconds) / Number(interval)) * Number(interval);
+  await new Promise((resolve) => setTimeout(resolve, spanMs));
+  const last = await count(host, node, "last");
+  const records = last.records - first.records;
+  const day = (bytes: number) => `${(bytes / spanMs * DAY_S / 1_000).toFixed(1)} MB a day`;
+  const each = (bytes: number) => `${(bytes / records).toFixed(1)} B a record`;
+  console.log(
+    `${flags.sensor}, ${flags.encoding}, sent each ${
+      Number(interval) / 1_000
+    } s, ${records} records:`,
+  );
+  for (
+    const [what, key] of [
+      ["link, both ways, with TCP and IP", "link"],
+      ["link, both ways, without", "payload"],
+      ["block writes of the node", "node"],
+      ["block writes of the host", "host"],
+    ] as const
+  ) {
+    const bytes = last[key] - first[key];
+    console.log(`  ${what.padEnd(34)} ${day(bytes).padStart(18)} ${each(bytes).padStart(18)}`);
+  }
+  await node.stop();
+  await host.stop();
+  await Deno.remove(directory, { recursive: true });
+}
+Deno.exit(0);

@@ -1,0 +1,140 @@
+/**
+ * The shape of a line of JSON: its text with the numbers taken out. Lines of one shape differ in their numbers
+ * only. Texts of any kind have a shape, so nothing needs to be known of what a line means. Pure.
+ */
+import { Column } from "./column.ts";
+
+/** Stands in the text of a shape where a number was. */
+export const NUMBER_MARK = "\0";
+
+/** A string of JSON, to be passed over, or what may be a number. */
+const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
+/** Digits of a decimal that is exact as a whole number and a power of ten. */
+const DIGITS_MAX = 15;
+
+/** The scale of a number that is no short decimal: it is kept as a double. */
+export const NO_SCALE = -1;
+
+/** A line, taken apart. */
+export interface Split {
+  /** The text of its shape. */
+  readonly text: string;
+  /** See {@linkcode Shape.match}. */
+  readonly numbers: number[];
+}
+
+/** Takes a line apart; `undefined` where the mark occurs in it. */
+export function split(line: string): Split | undefined {
+  if (line.includes(NUMBER_MARK)) return undefined;
+  const numbers: number[] = [];
+  const text = line.replace(TOKEN, (token) => {
+    const isNumber = token.charCodeAt(0) !== QUOTE && scan(token, 0) === token.length;
+    if (!isNumber) return token;
+    numbers.push(scanned.number, scanned.scale);
+    return NUMBER_MARK;
+  });
+  return { text, numbers };
+}
+
+/** See the head of the file. */
+export class Shape {
+  /** The texts around the numbers: one more than there are numbers. */
+  readonly parts: readonly string[];
+  /** One for each number. */
+  readonly columns: readonly Column[];
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+    this.parts = text.split(NUMBER_MARK);
+    this.columns = Array.from({ length: this.parts.length - 1 }, () => new Column());
+  }
+
+  /**
+   * The numbers of a line of this shape, two for each: a whole number and its scale, or a double and
+   * {@linkcode NO_SCALE}; `undefined` where the line is of another shape.
+   */
+  match(line: string): number[] | undefined {
+    const { parts } = this;
+    if (!line.startsWith(parts[0]!)) return undefined;
+    let at = parts[0]!.length;
+    const numbers: number[] = [];
+    for (let index = 1; index < parts.length; index++) {
+      at = scan(line, at);
+      const part = parts[index]!;
+      if (at < 0 || !line.startsWith(part, at)) return undefined;
+      numbers.push(scanned.number, scanned.scale);
+      at += part.length;
+    }
+    return at === line.length ? numbers : undefined;
+  }
+
+  /** The line with these numbers, taken from its columns at `row`. */
+  join(columns: readonly (readonly number[])[], row: number): string {
+    const { parts } = this;
+    let line = parts[0]!;
+    for (let index = 1; index < parts.length; index++) {
+      line += columns[index - 1]![row]! + parts[index]!;
+    }
+    return line;
+  }
+}
+
+const QUOTE = 0x22, PLUS = 0x2b, MINUS = 0x2d, POINT = 0x2e, ZERO = 0x30, NINE = 0x39;
+const LOWER_E = 0x65, UPPER_E = 0x45;
+
+/** What {@linkcode scan} found; one object for all, as it is filled millions of times. */
+const scanned = { number: 0, scale: 0 };
+
+/**
+ * Reads the number that begins at `at` into `scanned` and returns where it ends; -1 where none does, or one that
+ * would be written in another way again, as -0 and 1.0 are.
+ */
+function scan(text: string, at: number): number {
+  const start = at;
+  let code = text.charCodeAt(at);
+  const isNegative = code === MINUS;
+  if (isNegative) code = text.charCodeAt(++at);
+  const first = at;
+  let number = 0, point = -1;
+  for (;; code = text.charCodeAt(++at)) {
+    if (code >= ZERO && code <= NINE) number = 10 * number + code - ZERO;
+    else if (code === POINT && point < 0) point = at;
+    else break;
+  }
+  const digits = at - first - (point < 0 ? 0 : 1);
+  const isSimple = code !== LOWER_E && code !== UPPER_E && code !== PLUS && code !== MINUS &&
+    code !== POINT && digits > 0 && digits <= DIGITS_MAX;
+  if (!isSimple) return scanDouble(text, start, at);
+  const whole = (point < 0 ? at : point) - first;
+  const startsWithZero = text.charCodeAt(first) === ZERO;
+  if (whole === 0 || (startsWithZero && whole > 1)) return -1;
+  if (point < 0) {
+    if (isNegative && number === 0) return -1;
+    scanned.scale = 0;
+  } else {
+    const scale = at - point - 1;
+    // Trailing zeros are left out, and below 0.000001 an exponent is written.
+    if (scale === 0 || text.charCodeAt(at - 1) === ZERO) return -1;
+    if (startsWithZero && number * 1e6 < 10 ** scale) return -1;
+    scanned.scale = scale;
+  }
+  scanned.number = isNegative ? -number : number;
+  return at;
+}
+
+/** As {@linkcode scan}, for what has many digits or an exponent, or is no number; it goes on at `at`. */
+function scanDouble(text: string, start: number, at: number): number {
+  for (;; at++) {
+    const code = text.charCodeAt(at);
+    const belongs = (code >= ZERO && code <= NINE) || code === POINT || code === MINUS ||
+      code === PLUS || code === LOWER_E || code === UPPER_E;
+    if (!belongs) break;
+  }
+  const token = text.slice(start, at);
+  const number = Number(token);
+  if (String(number) !== token || !Number.isFinite(number)) return -1;
+  scanned.number = number;
+  scanned.scale = NO_SCALE;
+  return at;
+}
