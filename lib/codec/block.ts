@@ -19,6 +19,7 @@
  * newline. Pure; bounded on every input.
  */
 import { ByteReader, ByteWriter, CodecError } from "./bytes.ts";
+import type { ColumnPart } from "./column.ts";
 import { Shape, split } from "./shape.ts";
 
 const VERSION = 1;
@@ -39,6 +40,9 @@ export const BLOCK_LIMITS = {
 
 /** Shapes that are tried before a line is taken apart. */
 const LATELY_MAX = 4;
+const NEWLINE = 0x0a;
+/** A decoder keeps no more than that for the next block. */
+const SCRATCH_BYTES_MAX = 65_536;
 const encoder = new TextEncoder();
 
 /** The shapes of one stream, numbered as they were made. */
@@ -49,13 +53,8 @@ class Shapes {
 
   /** Whether there is room for one more. */
   hasRoom(text: string, numbers: number): boolean {
-    return this.haveRoom(1, text.length, numbers);
-  }
-
-  /** Whether there is room for so many more. */
-  haveRoom(shapes: number, characters: number, numbers: number): boolean {
-    return this.all.length + shapes <= BLOCK_LIMITS.shapes &&
-      this.#characters + characters <= BLOCK_LIMITS.characters &&
+    return this.all.length < BLOCK_LIMITS.shapes &&
+      this.#characters + text.length <= BLOCK_LIMITS.characters &&
       this.#numbers + numbers <= BLOCK_LIMITS.numbers;
   }
 
@@ -83,35 +82,21 @@ export class BlockEncoder {
   /** Numbers of the shapes that were used last, the last one first. */
   #lately: number[] = [];
 
+  /** Whether a shape found no room: the next block forgets all. */
+  #isFull = false;
+
   /** The block of `lines`, which are without newline; from 1 to the limit of them. */
   encode(lines: readonly string[]): Uint8Array<ArrayBuffer> {
-    const found = lines.map((line) => this.#find(line));
-    if (this.#hasRoomFor(found)) return this.#write(lines, found, 0);
-    this.#shapes.forget();
-    this.#byText.clear();
-    this.#lately = [];
-    return this.#write(lines, lines.map((line) => this.#find(line)), FORGET);
-  }
-
-  #write(
-    lines: readonly string[],
-    found: readonly Found[],
-    flags: number,
-  ): Uint8Array<ArrayBuffer> {
-    const ops = new ByteWriter(), plains = new ByteWriter(), made = new ByteWriter();
+    const flags = this.#isFull ? FORGET : 0;
+    if (this.#isFull) this.#forget();
+    const ops = new ByteWriter(lines.length), plains = new ByteWriter(), made = new ByteWriter();
     const uses = new Map<number, Use>();
-    found.forEach(({ text, numbers, known }, index) => {
-      let id = known ?? (text === undefined ? undefined : this.#byText.get(text));
-      if (id !== undefined) ops.unsigned(KNOWN + id);
-      else if (text !== undefined && this.#shapes.hasRoom(text, numbers.length / 2)) {
-        ops.unsigned(NEW);
-        id = this.#make(text, made);
-      } else {
+    for (const line of lines) {
+      if (!this.#addKnown(line, ops, uses) && !this.#addOther(line, ops, made, uses)) {
         ops.unsigned(PLAIN);
-        writeText(plains, lines[index]!);
+        writeText(plains, line);
       }
-      if (id !== undefined) addRow(uses, id, this.#shapes.all[id]!, numbers);
-    });
+    }
     const out = new ByteWriter();
     out.byte(VERSION);
     out.byte(flags);
@@ -123,22 +108,49 @@ export class BlockEncoder {
     return out.done();
   }
 
-  #find(line: string): Found {
+  /** Adds a line of a shape that was used lately; false where it is of none. */
+  #addKnown(line: string, ops: ByteWriter, uses: Map<number, Use>): boolean {
     for (const id of this.#lately) {
       const numbers = this.#shapes.all[id]!.match(line);
-      if (numbers !== undefined) return this.#used(id, numbers);
+      if (numbers === undefined) continue;
+      ops.unsigned(KNOWN + id);
+      this.#add(id, numbers, uses);
+      return true;
     }
-    const parts = split(line);
-    if (parts === undefined) return { text: undefined, numbers: [], known: undefined };
-    const id = this.#byText.get(parts.text);
-    return id === undefined ? { ...parts, known: undefined } : this.#used(id, parts.numbers);
+    return false;
   }
 
-  #used(id: number, numbers: number[]): Found {
+  /** Adds a line of another shape, which is made where it is new; false where it must stay plain. */
+  #addOther(line: string, ops: ByteWriter, made: ByteWriter, uses: Map<number, Use>): boolean {
+    const parts = split(line);
+    if (parts === undefined) return false;
+    const { text, numbers } = parts;
+    let id = this.#byText.get(text);
+    if (id !== undefined) ops.unsigned(KNOWN + id);
+    else if (this.#shapes.hasRoom(text, numbers.length / 2)) {
+      ops.unsigned(NEW);
+      id = this.#make(text, made);
+    } else {
+      this.#isFull = this.#shapes.all.length > 0;
+      return false;
+    }
+    this.#add(id, numbers, uses);
+    return true;
+  }
+
+  #add(id: number, numbers: readonly number[], uses: Map<number, Use>): void {
     if (this.#lately[0] !== id) {
       this.#lately = [id, ...this.#lately.filter((other) => other !== id)].slice(0, LATELY_MAX);
     }
-    return { text: undefined, numbers, known: id };
+    let use = uses.get(id);
+    if (use === undefined) {
+      const shape = this.#shapes.all[id]!;
+      uses.set(id, use = { shape, columns: shape.columns.map(() => []) });
+    }
+    const { columns } = use;
+    for (let index = 0; index < numbers.length; index += 2) {
+      columns[index >> 1]!.push(numbers[index]!, numbers[index + 1]!);
+    }
   }
 
   #make(text: string, out: ByteWriter): number {
@@ -155,22 +167,14 @@ export class BlockEncoder {
     }
     const id = this.#shapes.add(new Shape(text));
     this.#byText.set(text, id);
-    this.#used(id, []);
     return id;
   }
 
-  /** Whether all new shapes fit beside what is remembered; what would not fit into nothing stays plain. */
-  #hasRoomFor(found: readonly Found[]): boolean {
-    if (this.#shapes.all.length === 0) return true;
-    const texts = new Set<string>();
-    let characters = 0, numbers = 0;
-    for (const { text, numbers: { length } } of found) {
-      if (text === undefined || texts.has(text)) continue;
-      texts.add(text);
-      characters += text.length;
-      numbers += length / 2;
-    }
-    return this.#shapes.haveRoom(texts.size, characters, numbers);
+  #forget(): void {
+    this.#isFull = false;
+    this.#shapes.forget();
+    this.#byText.clear();
+    this.#lately = [];
   }
 }
 
@@ -191,24 +195,6 @@ function isAlike(one: number, other: number): boolean {
   return one === other && one < 128;
 }
 
-/** What a line is: of a known shape, of one with that text, or neither. */
-interface Found {
-  readonly text: string | undefined;
-  readonly numbers: number[];
-  readonly known: number | undefined;
-}
-
-function addRow(uses: Map<number, Use>, id: number, shape: Shape, numbers: readonly number[]) {
-  let use = uses.get(id);
-  if (use === undefined) {
-    use = { shape, columns: shape.columns.map(() => []) };
-    uses.set(id, use);
-  }
-  for (let index = 0; index < numbers.length; index += 2) {
-    use.columns[index / 2]!.push(numbers[index]!, numbers[index + 1]!);
-  }
-}
-
 function writeText(out: ByteWriter, text: string): void {
   const bytes = encoder.encode(text);
   out.unsigned(bytes.length);
@@ -219,12 +205,13 @@ function writeText(out: ByteWriter, text: string): void {
 export class BlockDecoder {
   #shapes = new Shapes();
   #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  #scratch = new Uint8Array(1_024);
 
   /**
-   * The lines of a block, which may have at most `charactersMax` characters together. Throws
+   * The lines of a block, which may take at most `bytesMax` bytes together, with their newlines. Throws
    * {@linkcode CodecError} for what is no block.
    */
-  decode(bytes: Uint8Array, charactersMax: number): string[] {
+  decode(bytes: Uint8Array, bytesMax: number): string[] {
     const from = new ByteReader(bytes);
     const version = from.byte();
     if (version !== VERSION) throw new CodecError(`block is of version ${version}, not ${VERSION}`);
@@ -236,29 +223,56 @@ export class BlockDecoder {
       throw new CodecError(`block has ${count} lines`);
     }
     const ops = Array.from({ length: count }, () => from.unsigned());
-    const plain = ops.filter((op) => op === PLAIN).map(() => this.#text(from));
-    const rows = this.#rows(ops, from);
-    let characters = plain.reduce((sum, text) => sum + text.length, 0);
-    for (const { shape, count } of rows.uses.values()) {
-      characters += count * (shape.text.length + 1);
-      if (characters > charactersMax) throw new CodecError("block has too many characters");
-    }
-    const columns = new Map<number, number[][]>();
-    for (const [id, { shape, count }] of rows.uses) {
+    const plain = ops.filter((op) => op === PLAIN).map(() => this.#bytes(from));
+    const { ids, uses } = this.#rows(ops, from);
+    let least = plain.reduce((sum, { length }) => sum + length + 1, 0);
+    for (const { shape, count } of uses.values()) least += count * (shape.text.length + 1);
+    if (least > bytesMax) throw new CodecError("block has too many characters");
+    const columns = new Map<number, ColumnPart[]>();
+    for (const [id, { shape, count }] of uses) {
       columns.set(id, shape.columns.map((column) => column.read(count, from)));
     }
     if (from.left > 0) throw new CodecError(`${from.left} bytes stand behind the block`);
-    const next = new Map<number, number>();
-    let plains = 0;
-    const lines = rows.ids.map((id) => {
-      if (id === undefined) return plain[plains++]!;
-      const row = next.get(id) ?? 0;
-      next.set(id, row + 1);
-      return this.#shapes.all[id]!.join(columns.get(id)!, row);
-    });
-    const length = lines.reduce((sum, line) => sum + line.length + 1, 0);
-    if (length > charactersMax) throw new CodecError("block has too many characters");
-    return lines;
+    return this.#join(ids, plain, columns, bytesMax);
+  }
+
+  /** Puts the lines together as one text, which is taken apart at the end: that costs least. */
+  #join(
+    ids: readonly (number | undefined)[],
+    plain: readonly Uint8Array[],
+    columns: ReadonlyMap<number, readonly ColumnPart[]>,
+    bytesMax: number,
+  ): string[] {
+    const rows = new Map<number, number>();
+    const decimal = { number: 0, scale: 0 };
+    let text = this.#scratch, at = 0, plains = 0;
+    for (const id of ids) {
+      const line = id === undefined ? plain[plains++]! : undefined;
+      const shape = id === undefined ? undefined : this.#shapes.all[id]!;
+      const need = at + (line?.length ?? shape!.bytesMax) + 1;
+      if (need > text.length) {
+        const larger = new Uint8Array(Math.max(2 * text.length, need));
+        larger.set(text.subarray(0, at));
+        text = larger;
+      }
+      if (line !== undefined) {
+        text.set(line, at);
+        at += line.length;
+      } else {
+        const row = rows.get(id!) ?? 0;
+        const parts = columns.get(id!)!;
+        rows.set(id!, row + 1);
+        at = shape!.write(text, at, (index) => {
+          decimal.number = parts[index]!.numbers[row]!;
+          decimal.scale = parts[index]!.scale;
+          return decimal;
+        });
+      }
+      text[at++] = NEWLINE;
+      if (at > bytesMax) throw new CodecError("block has too many characters");
+    }
+    if (text.length <= SCRATCH_BYTES_MAX) this.#scratch = text;
+    return this.#decoded(text.subarray(0, at - 1)).split("\n");
   }
 
   /** Which shape each line has, and how many lines each shape; reads the new ones. */
@@ -297,8 +311,16 @@ export class BlockDecoder {
   }
 
   #text(from: ByteReader): string {
+    return this.#decoded(this.#bytes(from));
+  }
+
+  #bytes(from: ByteReader): Uint8Array {
     const bytes = from.bytes(from.unsigned());
-    if (bytes.includes(0x0a)) throw new CodecError("a line has a newline in it");
+    if (bytes.includes(NEWLINE)) throw new CodecError("a line has a newline in it");
+    return bytes;
+  }
+
+  #decoded(bytes: Uint8Array): string {
     try {
       return this.#utf8.decode(bytes);
     } catch {

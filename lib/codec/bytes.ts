@@ -21,8 +21,13 @@ export function unzigzag(value: number): number {
 
 /** Bytes that are written; grows as needed. */
 export class ByteWriter {
-  #bytes = new Uint8Array(1_024);
+  #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
+
+  /** `bytes` are expected. */
+  constructor(bytes = 1_024) {
+    this.#bytes = new Uint8Array(bytes);
+  }
 
   get length(): number {
     return this.#length;

@@ -25,6 +25,12 @@ const SCALE_MAX = 15;
 const NUMBER_MAX = 2 ** 50;
 const POWERS = Array.from({ length: SCALE_MAX + 1 }, (_, scale) => 10 ** scale);
 
+/** The numbers of a column in one block. */
+export interface ColumnPart {
+  readonly numbers: readonly number[];
+  readonly scale: number;
+}
+
 /** Where a column ended. */
 export class Column {
   #scale = 0;
@@ -80,38 +86,32 @@ export class Column {
     for (const value of isChange ? changes : deltas) out.unsigned(value);
   }
 
-  /** Reads the next `count` numbers. */
-  read(count: number, from: ByteReader): number[] {
+  /** Reads the next `count` numbers: whole ones and their scale, or doubles and -1. */
+  read(count: number, from: ByteReader): ColumnPart {
     const mode = from.byte();
     const kind = mode >> 4, scale = mode & 15;
-    const values: number[] = [];
     if (kind === DOUBLE && scale === 0) {
       this.#begin(0);
-      for (let i = 0; i < count; i++) {
-        const value = from.double();
-        if (!Number.isFinite(value)) throw new CodecError("a number is not finite");
-        values.push(value);
-      }
-      return values;
+      return { numbers: readDoubles(count, from), scale: -1 };
     }
     if (kind === DOUBLE || kind > PACKED) {
       throw new CodecError(`unknown mode ${mode} of a column`);
     }
     if (scale !== this.#scale) this.#begin(scale);
-    const power = POWERS[scale]!;
     if (kind === SAME) {
       this.#difference = 0;
-      return new Array(count).fill(this.#last / power);
+      return { numbers: new Array(count).fill(this.#last), scale };
     }
     const packed = kind === PACKED ? readPacked(count, from) : undefined;
+    const numbers: number[] = [];
     for (let i = 0; i < count; i++) {
       const step = packed === undefined ? from.signed() : unzigzag(packed[i]!);
       this.#difference = kind === CHANGE ? this.#difference + step : step;
       this.#last += this.#difference;
       if (Math.abs(this.#last) > NUMBER_MAX) throw new CodecError("a number is out of range");
-      values.push(this.#last / power);
+      numbers.push(this.#last);
     }
-    return values;
+    return { numbers, scale };
   }
 
   #begin(scale: number): void {
@@ -133,6 +133,16 @@ export class Column {
     if (largest * POWERS[kept]! < NUMBER_MAX) return kept;
     return largest * POWERS[least]! < NUMBER_MAX ? least : -1;
   }
+}
+
+function readDoubles(count: number, from: ByteReader): number[] {
+  const numbers: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const number = from.double();
+    if (!Number.isFinite(number)) throw new CodecError("a number is not finite");
+    numbers.push(number);
+  }
+  return numbers;
 }
 
 function readPacked(count: number, from: ByteReader): number[] {

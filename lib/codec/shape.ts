@@ -36,10 +36,17 @@ export function split(line: string): Split | undefined {
   return { text, numbers };
 }
 
+const encoder = new TextEncoder();
+
 /** See the head of the file. */
 export class Shape {
   /** The texts around the numbers: one more than there are numbers. */
   readonly parts: readonly string[];
+  /** The same in UTF-8. */
+  readonly #bytes: readonly Uint8Array[];
+  readonly #bytesMax: number;
+  /** The numbers of the line that was matched last. */
+  readonly #numbers: number[];
   /** One for each number. */
   readonly columns: readonly Column[];
   readonly text: string;
@@ -47,37 +54,93 @@ export class Shape {
   constructor(text: string) {
     this.text = text;
     this.parts = text.split(NUMBER_MARK);
+    this.#bytes = this.parts.map((part) => encoder.encode(part));
     this.columns = Array.from({ length: this.parts.length - 1 }, () => new Column());
+    this.#bytesMax = this.#bytes.reduce(
+      (sum, { length }) => sum + length + NUMBER_BYTES_MAX,
+      0,
+    );
+    this.#numbers = new Array(2 * this.columns.length).fill(0);
   }
 
   /**
    * The numbers of a line of this shape, two for each: a whole number and its scale, or a double and
-   * {@linkcode NO_SCALE}; `undefined` where the line is of another shape.
+   * {@linkcode NO_SCALE}; `undefined` where the line is of another shape. Valid until the next call.
    */
-  match(line: string): number[] | undefined {
+  match(line: string): readonly number[] | undefined {
     const { parts } = this;
     if (!line.startsWith(parts[0]!)) return undefined;
     let at = parts[0]!.length;
-    const numbers: number[] = [];
+    const numbers = this.#numbers;
     for (let index = 1; index < parts.length; index++) {
       at = scan(line, at);
       const part = parts[index]!;
       if (at < 0 || !line.startsWith(part, at)) return undefined;
-      numbers.push(scanned.number, scanned.scale);
+      numbers[2 * index - 2] = scanned.number;
+      numbers[2 * index - 1] = scanned.scale;
       at += part.length;
     }
     return at === line.length ? numbers : undefined;
   }
 
-  /** The line with these numbers, taken from its columns at `row`. */
-  join(columns: readonly (readonly number[])[], row: number): string {
-    const { parts } = this;
-    let line = parts[0]!;
-    for (let index = 1; index < parts.length; index++) {
-      line += columns[index - 1]![row]! + parts[index]!;
-    }
-    return line;
+  /** The most bytes that a line can take. */
+  get bytesMax(): number {
+    return this.#bytesMax;
   }
+
+  /** Writes a line into `into` from `at` on, where it has room, and returns its end; `next` gives its numbers. */
+  write(into: Uint8Array, at: number, next: (index: number) => Decimal): number {
+    const parts = this.#bytes;
+    into.set(parts[0]!, at);
+    at += parts[0]!.length;
+    for (let index = 1; index < parts.length; index++) {
+      at = writeDecimal(into, at, next(index - 1));
+      into.set(parts[index]!, at);
+      at += parts[index]!.length;
+    }
+    return at;
+  }
+}
+
+/** A number: a whole one, by so many powers of ten too large; or a double, with {@linkcode NO_SCALE}. */
+export interface Decimal {
+  number: number;
+  scale: number;
+}
+
+/** Longest text of a number. */
+const NUMBER_BYTES_MAX = 32;
+
+/** Writes the shortest text that reads as the number; returns where it ends. */
+function writeDecimal(into: Uint8Array, at: number, { number, scale }: Decimal): number {
+  let digits = Math.abs(number), left = scale;
+  for (; left > 0 && digits % 10 === 0; left--) digits /= 10;
+  // A double, or so small that an exponent is written.
+  if (left < 0 || (left > 6 && digits * 1e6 < 10 ** left)) {
+    const text = String(scale < 0 ? number : number / 10 ** scale);
+    for (let i = 0; i < text.length; i++) into[at++] = text.charCodeAt(i);
+    return at;
+  }
+  if (number < 0) into[at++] = MINUS;
+  const end = at + Math.max(digitsOf(digits), left + 1) + (left > 0 ? 1 : 0);
+  for (let place = end - 1, written = 0; place >= at; place--) {
+    if (written === left && left > 0) {
+      into[place] = POINT;
+      left = -1;
+      continue;
+    }
+    const rest = digits < 0x80000000 ? (digits / 10) >>> 0 : Math.floor(digits / 10);
+    into[place] = ZERO + (digits - 10 * rest);
+    digits = rest;
+    written++;
+  }
+  return end;
+}
+
+function digitsOf(number: number): number {
+  let digits = 1;
+  for (let least = 10; number >= least; least *= 10) digits++;
+  return digits;
 }
 
 const QUOTE = 0x22, PLUS = 0x2b, MINUS = 0x2d, POINT = 0x2e, ZERO = 0x30, NINE = 0x39;

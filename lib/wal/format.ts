@@ -9,21 +9,26 @@
  * └─────────┴─────────┴──────────┴──────────┴───────────────┴────────┴──────────┴────────┘
  * record
  * ┌────────────┬────────────────┬─────────┬──────────────────┬─────────┐
- * │ length 4   │ length check 4 │ seq 8   │ payload (length) │ crc 4   │  20 + length bytes
+ * │ length 4   │ length check 4 │ seq 8   │ row (length)     │ crc 4   │  20 + length bytes; seq 0: a note
  * └────────────┴────────────────┴─────────┴──────────────────┴─────────┘
  * checkpoint file  checkpoint, two slots of 64 bytes
  * ┌─────────┬─────────┬─────────┬────────┬────────┬─────────┬──────────────┬────────────┬────────────┬───────┐
  * │ magic 4 │ version │ clean 1 │ zero 2 │ turn 8 │ epoch 8 │ high_acked 8 │ last_seq 8 │ os boot 20 │ crc 4 │
  * └─────────┴─────────┴─────────┴────────┴────────┴─────────┴──────────────┴────────────┴────────────┴───────┘
  * ```
- * `prev` is the last seq before the segment's first; where `base` is greater than `prev + 1`, `reason` says
+ * Rows and notes are those of `lib/codec/row.ts`. `prev` is the last seq before the segment's first; where `base` is greater than `prev + 1`, `reason` says
  * why the seqs between were never written.
  */
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 
-/** Format version in segment headers and checkpoint slots. */
-export const WAL_VERSION = 1;
+/** Format version in segment headers; in version 1 every payload is plain, which version 2 reads just so. */
+export const WAL_VERSION = 2;
+const WAL_VERSIONS: readonly number[] = [1, WAL_VERSION];
+/** Format version in checkpoint slots. */
+const CHECKPOINT_VERSION = 1;
+/** Stands in the place of a seq where the payload is no record but a note on the shapes of rows. */
+export const NOTE_SEQ = 0;
 /** Size of a segment's header in bytes. */
 export const SEGMENT_HEADER_BYTES = 36;
 /** Bytes that a record takes beside its payload. */
@@ -128,7 +133,8 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array<ArrayBuff
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | undefined {
   if (bytes.length < SEGMENT_HEADER_BYTES) return undefined;
   const view = viewOf(bytes);
-  if (view.getUint32(0, true) !== SEGMENT_MAGIC || bytes[4] !== WAL_VERSION) return undefined;
+  if (view.getUint32(0, true) !== SEGMENT_MAGIC) return undefined;
+  if (!WAL_VERSIONS.includes(bytes[4]!)) return undefined;
   if (view.getUint32(32, true) !== checksum(bytes.subarray(0, 32))) return undefined;
   const reason = JUMP_REASONS[bytes[5]!];
   if (reason === undefined) return undefined;
@@ -194,7 +200,7 @@ export function encodeSlot(checkpoint: Checkpoint): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(SLOT_BYTES);
   const view = viewOf(bytes);
   view.setUint32(0, CHECKPOINT_MAGIC, true);
-  bytes[4] = WAL_VERSION;
+  bytes[4] = CHECKPOINT_VERSION;
   bytes[5] = checkpoint.clean ? 1 : 0;
   setSeq(view, 8, checkpoint.turn);
   setEpoch(bytes, 16, checkpoint.epoch);
@@ -209,7 +215,9 @@ export function encodeSlot(checkpoint: Checkpoint): Uint8Array<ArrayBuffer> {
 export function decodeSlot(bytes: Uint8Array): Checkpoint | undefined {
   if (bytes.length < SLOT_BYTES) return undefined;
   const view = viewOf(bytes);
-  if (view.getUint32(0, true) !== CHECKPOINT_MAGIC || bytes[4] !== WAL_VERSION) return undefined;
+  if (view.getUint32(0, true) !== CHECKPOINT_MAGIC || bytes[4] !== CHECKPOINT_VERSION) {
+    return undefined;
+  }
   if (view.getUint32(60, true) !== checksum(bytes.subarray(0, 60))) return undefined;
   const boot = bytes.subarray(40, 60);
   const length = boot.indexOf(0);

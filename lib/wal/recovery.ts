@@ -62,6 +62,11 @@ export interface Recovered {
   readonly gaps: GapList;
   /** Offset behind the newest segment's last whole record. */
   readonly tailEnd: number;
+  /**
+   * Shapes that are noted in the newest segment before that; `undefined` where not all can be known: then no rows
+   * may be added to it.
+   */
+  readonly tailShapes: readonly string[] | undefined;
   /** Bytes behind it. */
   readonly tornBytes: number;
   /** Bytes of all files in the directory but the checkpoint, which always counts as whole. */
@@ -118,12 +123,13 @@ export async function recover(disk: Disk): Promise<Recovered> {
       highAcked: 0,
       gaps,
       tailEnd: 0,
+      tailShapes: undefined,
       tornBytes: 0,
       bytes,
       foreign: [...foreign, ...segments.map((segment) => segment.name)],
     };
   }
-  const tailEnd = await findEnds(disk, segments);
+  const { tailEnd, tailShapes } = await findEnds(disk, segments);
   const newestSegment = segments.at(-1)!;
   // Numbers that it may hold must not be given again; reading tells which of them are lost.
   if (newestSegment.unreadable) {
@@ -150,6 +156,7 @@ export async function recover(disk: Disk): Promise<Recovered> {
     highAcked,
     gaps,
     tailEnd,
+    tailShapes,
     tornBytes,
     bytes,
     foreign,
@@ -219,9 +226,12 @@ async function readHeaders(disk: Disk): Promise<{
   return { all, foreign, bytes };
 }
 
-/** Sets each segment's end; returns where the newest one's whole records end. */
-async function findEnds(disk: Disk, segments: FoundSegment[]): Promise<number> {
-  let tailEnd = 0;
+/** Sets each segment's end; returns where the newest one's whole records end, and the shapes noted in it. */
+async function findEnds(
+  disk: Disk,
+  segments: FoundSegment[],
+): Promise<Pick<Recovered, "tailEnd" | "tailShapes">> {
+  let tailEnd = 0, tailShapes: readonly string[] | undefined;
   for (const [index, segment] of segments.entries()) {
     const next = segments[index + 1];
     const inOrder = next !== undefined && next.turn === segment.turn + 1 && !next.headerDamaged;
@@ -233,34 +243,37 @@ async function findEnds(disk: Disk, segments: FoundSegment[]): Promise<number> {
     segment.end = Math.max(segment.base - 1, found.end);
     if (found.unreadable) segment.unreadable = true;
     tailEnd = found.goodEnd;
+    tailShapes = found.shapes;
   }
   let rewrittenFrom = Infinity;
   for (const segment of segments.toReversed()) {
     segment.end = Math.min(segment.end, rewrittenFrom - 1);
     rewrittenFrom = Math.min(rewrittenFrom, segment.base);
   }
-  return tailEnd;
+  return { tailEnd, tailShapes };
 }
 
 /** The last seq of a segment, read as far as it can be. */
 async function readEnd(
   disk: Disk,
   segment: FoundSegment,
-): Promise<{ end: number; goodEnd: number; unreadable: boolean }> {
+): Promise<
+  { end: number; goodEnd: number; shapes: readonly string[] | undefined; unreadable: boolean }
+> {
   let end = 0;
   let file: DiskFile;
   try {
     file = await disk.open(segment.name, false);
   } catch (error) {
     if (!(error instanceof DiskError)) throw error;
-    return { end, goodEnd: segment.bytes, unreadable: true };
+    return { end, goodEnd: segment.bytes, shapes: undefined, unreadable: true };
   }
   try {
     const reader = new SegmentReader(file, segment.base, { tolerant: true });
-    for (let record = await reader.next(); record; record = await reader.next()) {
-      end = record.seq;
-    }
-    return { end, goodEnd: reader.goodEnd, unreadable: reader.unreadable };
+    for (let row = await reader.nextRow(); row; row = await reader.nextRow()) end = row.seq;
+    const { goodEnd, damaged, unreadable } = reader;
+    const shapes = damaged || unreadable ? undefined : reader.shapes;
+    return { end, goodEnd, shapes, unreadable };
   } finally {
     file.close();
   }

@@ -1,9 +1,12 @@
 /** One segment file: writing it, and reading it whatever state it is in. */
+import { CodecError } from "../codec/bytes.ts";
+import { ROW_TEXT_MAX, RowDecoder, RowEncoder } from "../codec/row.ts";
 import { DiskError, type DiskFile } from "../platform/platform.ts";
 import {
   decodeRecord,
   encodeRecord,
   encodeSegmentHeader,
+  NOTE_SEQ,
   RECORD_OVERHEAD_BYTES,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
@@ -28,13 +31,32 @@ function appendWhole(file: DiskFile, bytes: Uint8Array): void {
   }
 }
 
-/** Appends records to one file. Not to be used again after an append threw. */
+/** How far behind a note its last copy stands at least, so that no single block of a medium holds all. */
+const COPY_DISTANCE_BYTES = 8_192;
+/** What a note takes beside the shape. */
+const NOTE_OVERHEAD_BYTES = RECORD_OVERHEAD_BYTES + 1;
+
+/** A note whose last copy is still to be written. */
+interface Note {
+  readonly note: Uint8Array;
+  /** Bytes in the file when it was written. */
+  readonly at: number;
+}
+
+/**
+ * Appends records to one file, as rows; what rows need to be read stands twice before the first of them, and once
+ * more further on. Not to be used again after an append threw.
+ */
 export class SegmentWriter {
   readonly file: DiskFile;
+  #rows: RowEncoder;
+  #notes: Note[] = [];
   #scratch = new Uint8Array(4_096);
 
-  constructor(file: DiskFile) {
+  /** Goes on in a file in which these shapes are noted. */
+  constructor(file: DiskFile, shapes: readonly string[] = []) {
     this.file = file;
+    this.#rows = new RowEncoder(shapes);
   }
 
   /** Starts a new segment in an empty file. */
@@ -48,13 +70,39 @@ export class SegmentWriter {
     return this.file.size;
   }
 
-  /** Writes one record to the page cache; throws `DiskError`. */
-  append(seq: number, payload: Uint8Array): void {
-    const need = payload.length + RECORD_OVERHEAD_BYTES;
-    if (need > this.#scratch.length) this.#scratch = new Uint8Array(2 * need);
-    encodeRecord(this.#scratch, 0, seq, payload);
-    appendWhole(this.file, this.#scratch.subarray(0, need));
+  /** The most that the next record with such a payload can take. */
+  room(payload: Uint8Array): number {
+    const [first] = this.#notes;
+    const isNotable = payload.length <= ROW_TEXT_MAX;
+    return roomFor(payload) + (isNotable ? 2 * (payload.length + NOTE_OVERHEAD_BYTES) : 0) +
+      (first === undefined ? 0 : first.note.length + RECORD_OVERHEAD_BYTES);
   }
+
+  /** Writes one record to the page cache; returns its bytes, notes included. Throws `DiskError`. */
+  append(seq: number, payload: Uint8Array): number {
+    const { row, note } = this.#rows.encode(payload);
+    const parts: [number, Uint8Array][] = [[seq, row]];
+    if (note !== undefined) {
+      parts.unshift([NOTE_SEQ, note], [NOTE_SEQ, note]);
+      this.#notes.push({ note, at: this.bytes });
+    }
+    const [first] = this.#notes;
+    if (first !== undefined && this.bytes >= first.at + COPY_DISTANCE_BYTES) {
+      this.#notes.shift();
+      parts.unshift([NOTE_SEQ, first.note]);
+    }
+    const need = parts.reduce((sum, [, { length }]) => sum + length + RECORD_OVERHEAD_BYTES, 0);
+    if (need > this.#scratch.length) this.#scratch = new Uint8Array(2 * need);
+    let end = 0;
+    for (const [seq, part] of parts) end = encodeRecord(this.#scratch, end, seq, part);
+    appendWhole(this.file, this.#scratch.subarray(0, end));
+    return end;
+  }
+}
+
+/** The most that a record with such a payload can take, notes aside. */
+export function roomFor(payload: Uint8Array): number {
+  return payload.length + 1 + RECORD_OVERHEAD_BYTES;
 }
 
 /**
@@ -78,6 +126,9 @@ export class SegmentReader {
   /** Whether a part could not be read, and was left out. */
   unreadable = false;
   #tolerant: boolean;
+  #rows = new RowDecoder();
+  /** Whether all notes of the file were looked for. */
+  #hasAllNotes = false;
 
   /**
    * Only seqs from `minSeq` to `maxSeq` count as records of this segment. With `tolerant` blocks that can't be
@@ -96,8 +147,24 @@ export class SegmentReader {
     this.goodEnd = SEGMENT_HEADER_BYTES;
   }
 
+  /** Shapes that were noted in what was read, in the order of their ids. */
+  get shapes(): string[] {
+    return this.#rows.known;
+  }
+
   /** The next record, or `undefined` at the present end of the file; later appends can be read on. */
   async next(): Promise<StoredRecord | undefined> {
+    for (;;) {
+      const found = await this.nextRow();
+      if (found === undefined) return undefined;
+      const payload = await this.#payloadOf(found.payload);
+      if (payload !== undefined) return { seq: found.seq, payload };
+      this.damaged = true;
+    }
+  }
+
+  /** As {@linkcode next}, with the row as it stands in the file, valid until the next call. */
+  async nextRow(): Promise<StoredRecord | undefined> {
     for (;;) {
       const found = this.#take();
       if (typeof found === "object") return found;
@@ -108,14 +175,29 @@ export class SegmentReader {
     }
   }
 
+  /** What a row says; `undefined` where that can't be told any more. */
+  async #payloadOf(row: Uint8Array): Promise<Uint8Array | undefined> {
+    try {
+      const payload = this.#rows.decode(row);
+      if (payload !== undefined || this.#hasAllNotes) return payload;
+      // Its first note is damaged: the copy stands further on.
+      this.#hasAllNotes = true;
+      const ahead = new SegmentReader(this.#file, 1, { tolerant: this.#tolerant });
+      ahead.#rows = this.#rows;
+      while (await ahead.nextRow() !== undefined);
+      return this.#rows.decode(row);
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+      return undefined;
+    }
+  }
+
   /** A record from what was read; else how many bytes from `#at` are needed. */
   #take(): StoredRecord | number {
     for (;;) {
       const decoded = decodeRecord(this.#bytes, this.#at);
       if (decoded.kind === "more") return decoded.need;
-      if (
-        decoded.kind === "bad" || decoded.seq < this.#minSeq || decoded.seq > this.#maxSeq
-      ) {
+      if (decoded.kind === "bad" || !this.#isOurs(decoded.seq)) {
         this.#at++;
         this.#skipped = true;
         continue;
@@ -124,18 +206,24 @@ export class SegmentReader {
       this.#skipped = false;
       this.#at = decoded.end;
       this.goodEnd = this.#start + this.#at;
+      if (decoded.seq === NOTE_SEQ) {
+        this.#rows.note(decoded.payload);
+        continue;
+      }
       this.#minSeq = decoded.seq + 1;
-      return { seq: decoded.seq, payload: decoded.payload.slice() };
+      return { seq: decoded.seq, payload: decoded.payload };
     }
+  }
+
+  #isOurs(seq: number): boolean {
+    return seq === NOTE_SEQ || (seq >= this.#minSeq && seq <= this.#maxSeq);
   }
 
   /** Whether a whole record stands somewhere behind an unfinished one; moves there. */
   #hidden(): boolean {
     for (let at = this.#at + 1; at < this.#bytes.length; at++) {
       const decoded = decodeRecord(this.#bytes, at);
-      if (
-        decoded.kind === "record" && decoded.seq >= this.#minSeq && decoded.seq <= this.#maxSeq
-      ) {
+      if (decoded.kind === "record" && this.#isOurs(decoded.seq)) {
         this.#at = at;
         this.#skipped = true;
         return true;

@@ -5,13 +5,8 @@
 import { getLogger } from "@logtape/logtape";
 import { assert } from "../assert.ts";
 import type { Disk } from "../platform/platform.ts";
-import {
-  type JumpReason,
-  RECORD_OVERHEAD_BYTES,
-  SEGMENT_HEADER_BYTES,
-  segmentName,
-} from "./format.ts";
-import { SegmentWriter } from "./segment.ts";
+import { type JumpReason, SEGMENT_HEADER_BYTES, segmentName } from "./format.ts";
+import { roomFor, SegmentWriter } from "./segment.ts";
 import type { SegmentSet, SegmentView } from "./segment_set.ts";
 import { Unsynced } from "./unsynced.ts";
 
@@ -56,12 +51,13 @@ export class Tail {
 
   /**
    * Cuts what is torn behind `tailEnd` of the newest segment, makes durable what a killed process left in the
-   * page cache (above `syncedSeq`), and goes on in the newest segment where `nextSeq` follows its last record
+   * page cache (above `syncedSeq`), and goes on in the newest segment, in which `shapes` are noted, where `nextSeq` follows its last record
    * and it has less than `bytesMax`. Segments that can't be read are left alone. Throws `DiskError`.
    */
-  async resume({ syncedSeq, tailEnd, nextSeq, bytesMax }: {
+  async resume({ syncedSeq, tailEnd, shapes, nextSeq, bytesMax }: {
     readonly syncedSeq: number;
     readonly tailEnd: number;
+    readonly shapes: readonly string[] | undefined;
     readonly nextSeq: number | undefined;
     readonly bytesMax: number;
   }): Promise<void> {
@@ -79,8 +75,9 @@ export class Tail {
         await file.sync();
         this.#segments.setBytes(segment, file.size);
         if (
-          isLast && !segment.headerDamaged && segment.end + 1 === nextSeq && file.size < bytesMax
-        ) this.#writer = new SegmentWriter(file);
+          isLast && shapes !== undefined && !segment.headerDamaged && segment.end + 1 === nextSeq &&
+          file.size < bytesMax
+        ) this.#writer = new SegmentWriter(file, shapes);
       } finally {
         if (this.#writer?.file !== file) file.close();
       }
@@ -109,20 +106,26 @@ export class Tail {
     this.#writer = SegmentWriter.start(file, { epoch: this.#epoch, base, prev, reason });
   }
 
+  /** The most bytes that a record with such a payload can take, a segment that it starts included. */
+  room(payload: Uint8Array): number {
+    return this.#writer?.room(payload) ?? SEGMENT_HEADER_BYTES + roomFor(payload);
+  }
+
   /** Appends a record to the open segment; returns its bytes. Throws `DiskError`. */
   append(seq: number, payload: Uint8Array): number {
     const writer = this.#writer;
     assert(writer !== undefined, "a segment is open");
     const segment = this.#segments.newest as SegmentView;
     this.#unsynced.wrote(writer.file);
+    let bytes: number;
     try {
-      writer.append(seq, payload);
+      bytes = writer.append(seq, payload);
     } finally {
       // A full disk takes a part.
       this.#segments.setBytes(segment, writer.bytes);
     }
     this.#segments.extend(seq);
-    return payload.length + RECORD_OVERHEAD_BYTES;
+    return bytes;
   }
 
   /** The open segment gets no more records. */

@@ -16,13 +16,7 @@ import { RESERVE_RECORDS } from "../limits.ts";
 import { Wakeup } from "../platform/wakeup.ts";
 import { Checkpoints } from "./checkpoint.ts";
 import { Compaction } from "./compaction.ts";
-import {
-  type JumpReason,
-  RECORD_OVERHEAD_BYTES,
-  SEGMENT_HEADER_BYTES,
-  shortBootId,
-  SLOT_BYTES,
-} from "./format.ts";
+import { type JumpReason, SEGMENT_HEADER_BYTES, shortBootId, SLOT_BYTES } from "./format.ts";
 import { Failure } from "./failure.ts";
 import { GapList, type LostRange } from "./gaps.ts";
 import type { ReadLimit } from "./log_reader.ts";
@@ -151,6 +145,7 @@ export class Wal {
         await this.#tail.resume({
           syncedSeq: found.checkpoint?.lastSeq ?? 0,
           tailEnd: found.tailEnd,
+          shapes: found.tailShapes,
           // The next record must be the next of the segment, and there must be room for it.
           nextSeq: this.#jumpReason === undefined ? this.#positions.next : undefined,
           bytesMax: this.#segmentBytes,
@@ -379,8 +374,7 @@ export class Wal {
 
   #write(seq: number, payload: Uint8Array): void {
     if (this.#tail.isOpen && this.#tail.bytes >= this.#segmentBytes) this.#tail.seal();
-    const need = payload.length + RECORD_OVERHEAD_BYTES;
-    this.#checkRoom(need + (this.#tail.isOpen ? 0 : SEGMENT_HEADER_BYTES));
+    this.#checkRoom(this.#tail.room(payload));
     if (!this.#tail.isOpen) this.#startSegment(seq);
     this.stats.written_bytes += this.#tail.append(seq, payload);
     this.#positions.wrote(seq);

@@ -164,6 +164,18 @@ const MUTANTS: Mutant[] = [
     put: "return this.#seen.high;",
   },
   {
+    name: "a node that goes on in a segment doesn't know which shapes stand there",
+    file: "lib/wal/tail.ts",
+    find: "new SegmentWriter(file, shapes)",
+    put: "new SegmentWriter(file)",
+  },
+  {
+    name: "numbers of rows lose their last digit",
+    file: "lib/codec/row.ts",
+    find: "return out.unsigned(zigzag(number) * 16 + scale);",
+    put: "return out.unsigned(zigzag(number - number % 2) * 16 + scale);",
+  },
+  {
     name: "thinning hides spikes",
     file: "lib/node/downsample.ts",
     find: "if (samples <= 1 || sample.anomaly.is_anomaly) return",

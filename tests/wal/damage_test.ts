@@ -1,16 +1,19 @@
 /** Damage to a closed log, byte by byte: it opens, loses what was touched, and declares exactly that. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
-import { parseSegmentName, SEGMENT_HEADER_BYTES } from "../../lib/wal/format.ts";
-import { RECORD_OVERHEAD_BYTES } from "../../lib/wal/format.ts";
+import { decodeRecord, NOTE_SEQ, SEGMENT_HEADER_BYTES } from "../../lib/wal/format.ts";
 import { Wal } from "../../lib/wal/wal.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { Kernel, MachineClock } from "../sim/kernel.ts";
 
 const RECORDS = 24;
-const PAYLOAD_BYTES = 20;
-const RECORD_BYTES = PAYLOAD_BYTES + RECORD_OVERHEAD_BYTES;
-const PER_SEGMENT = 8;
+const encoder = new TextEncoder();
+
+/** Records that are kept as they are, and such as become rows with notes on their shapes. */
+const KINDS: Record<string, (seq: number) => Uint8Array> = {
+  plain: (seq) => new Uint8Array(20).fill(100 + seq),
+  rows: (seq) => encoder.encode(`{"t":${1e9 + seq},"temp_c":${seq / 8},"ok":${seq % 3 === 0}}`),
+};
 
 function open(disk: SimDisk): Promise<Wal> {
   return Wal.open({
@@ -20,29 +23,34 @@ function open(disk: SimDisk): Promise<Wal> {
     osBootId: "boot-1",
     ringRecords: 2,
     bytesMax: 1 << 20,
-    segmentBytes: SEGMENT_HEADER_BYTES + PER_SEGMENT * RECORD_BYTES,
+    segmentBytes: 360,
     sync: "interval",
     syncIntervalMs: 1_000,
   });
 }
 
-async function closedLog(): Promise<SimDisk> {
+async function closedLog(payload: (seq: number) => Uint8Array): Promise<SimDisk> {
   const disk = new SimDisk();
   const wal = await open(disk);
-  for (let seq = 1; seq <= RECORDS; seq++) wal.append(new Uint8Array(PAYLOAD_BYTES).fill(seq));
+  for (let seq = 1; seq <= RECORDS; seq++) wal.append(payload(seq));
   await wal.close();
   return disk.afterKill();
 }
 
 /** Opens a damaged copy: `touched` and nothing else may be missing, and is declared. */
-async function checkLoss(disk: SimDisk, touched: number[], where: string): Promise<void> {
+async function checkLoss(
+  disk: SimDisk,
+  payloadOf: (seq: number) => Uint8Array,
+  touched: number[],
+  where: string,
+): Promise<void> {
   const wal = await open(disk);
   const found: number[] = [];
   for (let from = 1;;) {
     const records = await wal.read(from, { records: 100, bytes: 1e6 });
     if (records.length === 0) break;
     for (const { seq, payload } of records) {
-      assertEquals(payload, new Uint8Array(PAYLOAD_BYTES).fill(seq), where);
+      assertEquals(payload, payloadOf(seq), where);
       found.push(seq);
     }
     from = found.at(-1)! + 1;
@@ -54,41 +62,62 @@ async function checkLoss(disk: SimDisk, touched: number[], where: string): Promi
   assertEquals(all.filter(isDeclared), touched, where);
 }
 
-/** The record that holds the byte at `offset` of a segment; none for its header. */
-function recordAt(base: number, offset: number): number | undefined {
-  if (offset < SEGMENT_HEADER_BYTES) return undefined;
-  return base + Math.floor((offset - SEGMENT_HEADER_BYTES) / RECORD_BYTES);
+/** What stands in a file behind its header, with the offsets where it begins and ends. */
+async function framesIn(
+  disk: SimDisk,
+  name: string,
+): Promise<{ seq: number; from: number; to: number }[]> {
+  if (!name.endsWith(".wal")) return [];
+  const file = await disk.open(name, false);
+  const bytes = new Uint8Array(file.size);
+  await file.readAt(0, bytes);
+  file.close();
+  const frames: { seq: number; from: number; to: number }[] = [];
+  for (let from = SEGMENT_HEADER_BYTES; from < bytes.length;) {
+    const decoded = decodeRecord(bytes, from);
+    if (decoded.kind !== "record") throw new Error(`${name} has no record at ${from}`);
+    frames.push({ seq: decoded.seq, from, to: decoded.end });
+    from = decoded.end;
+  }
+  return frames;
 }
 
-Deno.test("log: any byte of any file may be changed; only the record that holds it is lost, and is declared", async () => {
-  const disk = await closedLog();
-  for (const name of await disk.list()) {
-    const base = parseSegmentName(name)?.base;
-    for (let offset = 0; offset < disk.lengthNow(name); offset++) {
-      const copy = disk.clone();
-      copy.damage(name, "flip", 8 * offset + offset % 8);
-      const touched = base === undefined ? undefined : recordAt(base, offset);
-      await checkLoss(copy, touched === undefined ? [] : [touched], `${name} byte ${offset}`);
+for (const [kind, payload] of Object.entries(KINDS)) {
+  Deno.test(`log of ${kind}: any byte of any file may be changed; only the record that holds it is lost, and is declared`, async () => {
+    const disk = await closedLog(payload);
+    for (const name of await disk.list()) {
+      const frames = await framesIn(disk, name);
+      for (let offset = 0; offset < disk.lengthNow(name); offset++) {
+        const copy = disk.clone();
+        copy.damage(name, "flip", 8 * offset + offset % 8);
+        const touched = frames.filter(({ seq, from, to }) =>
+          seq !== NOTE_SEQ && from <= offset && offset < to
+        );
+        await checkLoss(copy, payload, touched.map(({ seq }) => seq), `${name} byte ${offset}`);
+      }
     }
-  }
-});
+  });
 
-Deno.test("log: any file may be cut at any byte; only the records behind the cut are lost, and are declared", async () => {
-  const disk = await closedLog();
-  for (const name of await disk.list()) {
-    const base = parseSegmentName(name)?.base;
-    const size = disk.lengthNow(name);
-    for (let cut = 0; cut < size; cut++) {
-      const copy = disk.clone();
-      copy.damage(name, "cut", cut);
-      const first = base === undefined
-        ? undefined
-        : recordAt(base, Math.max(cut, SEGMENT_HEADER_BYTES));
-      const last = base === undefined ? 0 : recordAt(base, size - 1)!;
-      const touched = first === undefined
-        ? []
-        : Array.from({ length: last - first + 1 }, (_, index) => first + index);
-      await checkLoss(copy, touched, `${name} cut at ${cut}`);
+  Deno.test(`log of ${kind}: any file may be cut at any byte; only the records behind the cut are lost, and are declared`, async () => {
+    const disk = await closedLog(payload);
+    for (const name of await disk.list()) {
+      const frames = await framesIn(disk, name);
+      for (let cut = 0; cut < disk.lengthNow(name); cut++) {
+        const copy = disk.clone();
+        copy.damage(name, "cut", cut);
+        const touched = frames.filter(({ seq, to }) => seq !== NOTE_SEQ && to > cut);
+        await checkLoss(copy, payload, touched.map(({ seq }) => seq), `${name} cut at ${cut}`);
+      }
     }
+  });
+}
+
+Deno.test("log of rows: the shapes stand in each segment, and both kinds of records are in this test", async () => {
+  const disk = await closedLog(KINDS.rows!);
+  const segments = (await disk.list()).filter((name) => name.endsWith(".wal"));
+  assert(segments.length > 2);
+  for (const name of segments) {
+    const notes = (await framesIn(disk, name)).filter(({ seq }) => seq === NOTE_SEQ);
+    assert(notes.length >= 2, `${name} has ${notes.length} notes`);
   }
 });
