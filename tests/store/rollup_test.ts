@@ -50,6 +50,20 @@ Deno.test("RollUp: what a forgotten node had in memory doesn't come back", () =>
   assertEquals(count(db, "SELECT n FROM rollup_fine"), 0);
 });
 
+Deno.test("RollUp: records that come after a node was forgotten are summed up, though rowids are given out again", () => {
+  const { db, engine } = open();
+  commit(engine, [1, 2, 3], 100_000, "a");
+  commit(engine, [1, 2, 3, 4, 5], 100_000, "b");
+  while (engine.sumUp());
+  while (engine.forgetNode("b", true));
+  commit(engine, [4, 5, 6, 7], 100_000, "a");
+  while (engine.sumUp());
+  const again = new SqliteEngine(db, () => 0);
+  while (again.sumUp());
+  assertEquals(count(db, "SELECT records AS n FROM spans"), 7);
+  assertEquals(count(db, "SELECT n FROM rollup_fine"), 7);
+});
+
 Deno.test("RollUp: after a failed transaction no sum goes to a series that was rolled back", () => {
   const { db, engine } = open();
   commit(engine, [1], 100_000);

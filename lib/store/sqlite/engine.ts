@@ -143,10 +143,14 @@ export class SqliteEngine {
     }
     this.#db.sql("DELETE FROM nodes WHERE node_id = ?").run(nodeId);
     this.rollUp.flush();
-    const { changes } = this.#db.sql(
-      "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE node_id = ? LIMIT 5000)",
-    ).run(nodeId);
-    if (Number(changes) > 0) return true;
+    const { deleted, newest } = this.#db.inTransaction(() => {
+      const { changes } = this.#db.sql(
+        "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE node_id = ? LIMIT 5000)",
+      ).run(nodeId);
+      return { deleted: Number(changes), newest: this.rollUp.writeNewest() };
+    });
+    this.rollUp.readFrom(newest);
+    if (deleted > 0) return true;
     this.#db.inTransaction(() => {
       for (const table of ["epochs", "gaps", "spans", "events"]) {
         this.#db.sql(`DELETE FROM ${table} WHERE node_id = ?`).run(nodeId);

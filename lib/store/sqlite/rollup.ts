@@ -104,6 +104,22 @@ export class RollUp {
     this.#drop();
   }
 
+  /**
+   * To be called in a transaction that deletes any records, after a flush: rowids above the newest one left are given
+   * out again, so that reading must go on from there. Returns it, for {@linkcode readFrom} after the transaction.
+   */
+  writeNewest(): number {
+    const newest = Number(this.#db.sql("SELECT MAX(rowid) AS high FROM records").get()!.high ?? 0);
+    if (newest < this.#writtenUntil) this.#writeMark(newest);
+    return newest;
+  }
+
+  /** Reads on from behind `newest`, unless it is not that far yet. */
+  readFrom(newest: number): void {
+    this.#readUntil = Math.min(this.#readUntil, newest);
+    this.#writtenUntil = Math.min(this.#writtenUntil, newest);
+  }
+
   /** All of a node was deleted, after a flush. */
   forgetNode(nodeId: string): void {
     this.#series.delete(nodeId);
