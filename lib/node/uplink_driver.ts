@@ -57,6 +57,8 @@ export class UplinkDriver {
   #options: UplinkDriverOptions;
   #wakeup = new Wakeup();
   #session: UplinkSession | undefined;
+  /** When the present session was opened, if it was. */
+  #openedMs = Infinity;
   #draining = false;
   /** Attempts to connect that failed since the draining began. */
   #failures = 0;
@@ -91,10 +93,10 @@ export class UplinkDriver {
     };
     signal.addEventListener("abort", stop);
     for (let attempt = 0; !signal.aborted; attempt++) {
-      const startedMs = clock.monotonicMs();
+      this.#openedMs = Infinity;
       const retryAfterMs = await this.#attempt(hosts[attempt % hosts.length]!, signal);
       if (signal.aborted) break;
-      if (clock.monotonicMs() - startedMs >= LASTED_MS) backoff.reset();
+      if (clock.monotonicMs() - this.#openedMs >= LASTED_MS) backoff.reset();
       this.#setState("waiting");
       let resumeMs = clock.monotonicMs() + Math.max(backoff.next(), retryAfterMs);
       while (!signal.aborted && clock.monotonicMs() < resumeMs) {
@@ -165,6 +167,7 @@ export class UplinkDriver {
         this.#status.encoding = encoding;
         this.#status.host_id = hostId;
         this.#status.sessions++;
+        this.#openedMs = this.#options.clock.monotonicMs();
         this.#status.last_error = undefined;
         this.#setState("connected");
         log.info("connected to {host} ({encoding}), host has all up to seq {high_acked}", {

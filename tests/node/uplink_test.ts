@@ -111,34 +111,41 @@ Deno.test("uplink: the backlog leaves a share of the credit's bytes to fresh rec
   assertEquals(uplink.plan(1).backlog?.bytes, 1_000);
 });
 
-Deno.test("a host that asks for short waits is still come back to ever more rarely", async () => {
+/** How often a node connects within ten minutes to a host that answers each hello so, or not at all. */
+async function connectionsTo(answer: string | undefined): Promise<number> {
   const world = new World(5, { nodes: 1 });
-  const [device] = world.devices;
   let connections = 0;
   world.network.transport = () => ({
     listen: () => Promise.reject(new Error("nobody listens")),
     connect: () => {
       connections++;
-      const refusal = JSON.stringify({
-        type: "error",
-        code: "busy",
-        message: "m",
-        retry_after_ms: 1,
-      });
-      const answers = [new TextEncoder().encode(`${refusal}\n`)];
+      const closed = Promise.withResolvers<undefined>();
+      const answers = answer === undefined ? [] : [new TextEncoder().encode(`${answer}\n`)];
       return Promise.resolve({
-        peer: "busy",
-        read: () => Promise.resolve(answers.shift()),
+        peer: "host",
+        read: () => answers.length > 0 ? Promise.resolve(answers.shift()) : closed.promise,
         write: () => Promise.resolve(),
-        close: () => {},
+        close: () => closed.resolve(undefined),
       });
     },
   });
-  await world.startNode(device!);
+  await world.startNode(world.devices[0]!);
   await world.run(600);
+  world.stop();
+  return connections;
+}
+
+Deno.test("a host that asks for short waits is still come back to ever more rarely", async () => {
+  const refusal = { type: "error", code: "busy", message: "m", retry_after_ms: 1 };
+  const connections = await connectionsTo(JSON.stringify(refusal));
   // Full jitter up to 30 s: 15 s on average.
   assert(connections >= 20 && connections < 90, `${connections} connections in ten minutes`);
-  world.stop();
+});
+
+Deno.test("a host that takes connections and never answers is come back to ever more rarely", async () => {
+  const connections = await connectionsTo(undefined);
+  // Ten seconds of waiting for its answer, then 15 s on average.
+  assert(connections >= 12 && connections < 40, `${connections} connections in ten minutes`);
 });
 
 Deno.test("uplink: the host's higher numbers of this run make it renumber, those it sent itself don't", () => {
