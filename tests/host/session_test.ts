@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { Session } from "../../lib/host/session.ts";
 import type { Range } from "../../lib/protocol/ranges.ts";
-import { hello } from "../messages.ts";
+import { hello, telemetry } from "../messages.ts";
 
 const LIMITS = { hostId: "h1", handshakeMs: 1_000, heartbeatMs: 1_000, broadcastMs: 1_000 };
 const CREDIT = { records: 100, bytes: 10_000 };
@@ -35,6 +35,14 @@ const REFUSALS: [name: string, identity: string | undefined, lines: unknown[], c
   ["a protocol version it does not speak", undefined, [{ ...HELLO, proto: [9] }], "unsupported"],
   ["a node_id that is not the certificate's", "pump-8", [HELLO], "forbidden"],
   ["a node_id in other letters than the certificate's", "Pump-7", [HELLO], "forbidden"],
+  ["a record of another node", undefined, [HELLO, {
+    ...telemetry("pump-8", 1, { ts_wall_ms: 0, ts_mono_ms: 0 }, {}),
+    epoch: HELLO.epoch,
+  }], "bad_message"],
+  ["a record of another epoch", undefined, [HELLO, {
+    ...telemetry("pump-7", 1, { ts_wall_ms: 0, ts_mono_ms: 0 }, {}),
+    epoch: "00000000000000ff",
+  }], "bad_message"],
   ["what is not JSON", undefined, ["hello"], "bad_message"],
   ["a gap that ends before it starts", undefined, [HELLO, {
     type: "gap",
