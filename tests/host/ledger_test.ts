@@ -125,3 +125,28 @@ Deno.test("Ledger: ranges that change while a commit is under way are written wi
   ledger.committed();
   assert(ledger.beginCommit().rangesChanged);
 });
+
+Deno.test("Ledger gives each record and gap to one commit, and after a failure what comes again, once", () => {
+  const ledger = newLedger();
+  const given = () => {
+    const { records, gaps, state } = ledger.beginCommit();
+    return [records.map(({ seq }) => seq), gaps.map(({ from_seq }) => from_seq), state.max_seq];
+  };
+  const offer = () => {
+    ledger.offer(row(1));
+    ledger.offerGap({ from_seq: 2, to_seq: 5, reason: "evicted" });
+  };
+  assert(!ledger.isDirty);
+  offer();
+  assert(ledger.isDirty);
+  assertEquals(given(), [[1], [2], 5]);
+  ledger.offer(row(6));
+  ledger.rollBack();
+  assert(!ledger.isDirty);
+  assertEquals([ledger.highAcked, ledger.maxSeq], [0, 0]);
+  offer();
+  assertEquals(given(), [[1], [2], 5]);
+  ledger.committed();
+  assertEquals([ledger.highAcked, ledger.maxSeq, ledger.heldBytes], [5, 5, 0]);
+  assertEquals(given(), [[], [], 5]);
+});

@@ -71,6 +71,12 @@ Deno.test("Session counts a node as gone after three silent heartbeats, and a mu
   welcome(session, 100);
   assertEquals(session.checkSilence(3_099), undefined);
   assertEquals(session.checkSilence(3_100)?.kind, "refuse");
+  // What the host takes to welcome a node is not the node's silence.
+  const late = new Session(LIMITS, undefined, 0);
+  late.receive(JSON.stringify(HELLO), 100);
+  welcome(late, 9_000);
+  assertEquals(late.checkSilence(11_999), undefined);
+  assertEquals(late.checkSilence(12_000)?.kind, "refuse");
 });
 
 Deno.test("Session acks what moved, once, and again each time that something comes which is known", () => {
