@@ -15,7 +15,7 @@ import { type Decimal, NO_SCALE, Shape, split } from "./shape.ts";
 
 /** Most shapes at once; ids go from 1 to that. */
 export const ROW_SHAPES_MAX = 64;
-/** Longer texts are kept as they are. */
+/** Longer texts are kept as they are, whatever an encoder is told. */
 export const ROW_TEXT_MAX = 4_096;
 
 /** Scale that says that a double follows. */
@@ -40,16 +40,19 @@ export class RowEncoder {
   #lately: number[] = [];
   #met = new Set<string>();
   #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  /** Longer texts are kept as they are. */
+  readonly textMax: number;
 
   /** Goes on where `known` shapes have been noted, in the order of their ids. */
-  constructor(known: readonly string[] = []) {
+  constructor(known: readonly string[] = [], textMax = ROW_TEXT_MAX) {
+    this.textMax = Math.min(textMax, ROW_TEXT_MAX);
     for (const text of known) this.#add(text);
   }
 
   /** The row of `bytes`, at most one byte longer than they are. */
   encode(bytes: Uint8Array): EncodedRow {
     const plain = plainRow(bytes);
-    const text = bytes.length > ROW_TEXT_MAX ? undefined : this.#textOf(bytes);
+    const text = bytes.length > this.textMax ? undefined : this.#textOf(bytes);
     if (text === undefined) return { row: plain };
     for (const id of this.#lately) {
       const numbers = this.#shapes[id - 1]!.match(text);

@@ -1,6 +1,6 @@
 /** One segment file: writing it, and reading it whatever state it is in. */
 import { CodecError } from "../codec/bytes.ts";
-import { ROW_TEXT_MAX, RowDecoder, RowEncoder } from "../codec/row.ts";
+import { RowDecoder, RowEncoder } from "../codec/row.ts";
 import { DiskError, type DiskFile } from "../platform/platform.ts";
 import {
   decodeRecord,
@@ -53,16 +53,16 @@ export class SegmentWriter {
   #notes: Note[] = [];
   #scratch = new Uint8Array(4_096);
 
-  /** Goes on in a file in which these shapes are noted. */
-  constructor(file: DiskFile, shapes: readonly string[] = []) {
+  /** Goes on in a file in which these shapes are noted; payloads of more than `textMax` bytes are kept as they are. */
+  constructor(file: DiskFile, textMax: number, shapes: readonly string[] = []) {
     this.file = file;
-    this.#rows = new RowEncoder(shapes);
+    this.#rows = new RowEncoder(shapes, textMax);
   }
 
   /** Starts a new segment in an empty file. */
-  static start(file: DiskFile, header: SegmentHeader): SegmentWriter {
+  static start(file: DiskFile, textMax: number, header: SegmentHeader): SegmentWriter {
     appendWhole(file, encodeSegmentHeader(header));
-    return new SegmentWriter(file);
+    return new SegmentWriter(file, textMax);
   }
 
   /** Bytes in the file. */
@@ -73,7 +73,7 @@ export class SegmentWriter {
   /** The most that the next record with such a payload can take. */
   room(payload: Uint8Array): number {
     const [first] = this.#notes;
-    const isNotable = payload.length <= ROW_TEXT_MAX;
+    const isNotable = payload.length <= this.#rows.textMax;
     return roomFor(payload) + (isNotable ? 2 * (payload.length + NOTE_OVERHEAD_BYTES) : 0) +
       (first === undefined ? 0 : first.note.length + RECORD_OVERHEAD_BYTES);
   }

@@ -27,9 +27,18 @@ export class Tail {
   #turn: number;
   #writer: SegmentWriter | undefined;
   #unsynced = new Unsynced();
+  #textMax: () => number;
 
-  /** `lastTurn` is the highest turn in any file's name. */
-  constructor(disk: Disk, epoch: string, segments: SegmentSet, lastTurn: number) {
+  /** `lastTurn` is the highest turn in any file's name; `segmentBytes` says how large a segment becomes. */
+  constructor(
+    disk: Disk,
+    epoch: string,
+    segments: SegmentSet,
+    lastTurn: number,
+    segmentBytes: () => number,
+  ) {
+    // A record, its shape twice and a copy of another must fit into what is kept free: a segment.
+    this.#textMax = () => segmentBytes() / 8;
     this.#disk = disk;
     this.#epoch = epoch;
     this.#segments = segments;
@@ -77,7 +86,7 @@ export class Tail {
         if (
           isLast && shapes !== undefined && !segment.headerDamaged && segment.end + 1 === nextSeq &&
           file.size < bytesMax
-        ) this.#writer = new SegmentWriter(file, shapes);
+        ) this.#writer = new SegmentWriter(file, this.#textMax(), shapes);
       } finally {
         if (this.#writer?.file !== file) file.close();
       }
@@ -103,7 +112,12 @@ export class Tail {
       headerDamaged: false,
       unreadable: false,
     });
-    this.#writer = SegmentWriter.start(file, { epoch: this.#epoch, base, prev, reason });
+    this.#writer = SegmentWriter.start(file, this.#textMax(), {
+      epoch: this.#epoch,
+      base,
+      prev,
+      reason,
+    });
   }
 
   /** The most bytes that a record with such a payload can take, a segment that it starts included. */

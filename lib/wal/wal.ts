@@ -89,7 +89,13 @@ export class Wal {
       this.#positions,
       this.stats,
     );
-    this.#tail = new Tail(options.disk, this.epoch, this.#segments, found?.lastTurn ?? 0);
+    this.#tail = new Tail(
+      options.disk,
+      this.epoch,
+      this.#segments,
+      found?.lastTurn ?? 0,
+      () => this.#segmentBytes,
+    );
     this.#checkpoints = new Checkpoints(options, this.epoch, this.#positions, found?.checkpoint);
     this.#compaction = new Compaction({
       disk: options.disk,
@@ -378,6 +384,8 @@ export class Wal {
     if (!this.#tail.isOpen) this.#startSegment(seq);
     this.stats.written_bytes += this.#tail.append(seq, payload);
     this.#positions.wrote(seq);
+    // What is kept free would not last until the next sync where records are large.
+    if (this.#compaction.isTooBig) this.#wakeup.wake();
   }
 
   #checkRoom(bytes: number): void {

@@ -166,8 +166,8 @@ const MUTANTS: Mutant[] = [
   {
     name: "a node that goes on in a segment doesn't know which shapes stand there",
     file: "lib/wal/tail.ts",
-    find: "new SegmentWriter(file, shapes)",
-    put: "new SegmentWriter(file)",
+    find: "new SegmentWriter(file, this.#textMax(), shapes)",
+    put: "new SegmentWriter(file, this.#textMax())",
   },
   {
     name: "numbers of rows lose their last digit",

@@ -305,7 +305,8 @@ export class Oracle {
         return evidence.powerCut || truth.renumbered ||
           (evidence.checkpointLost && truth.skipped.covers(from_seq, to_seq));
       case "unwritten":
-        return evidence.diskFailed;
+        // At the limit nothing is evicted while a sync takes its time.
+        return evidence.diskFailed || evidence.diskSlow;
       default:
         // A power cut may leave a hole of old sectors between new ones.
         return evidence.diskFailed && evidence.powerCut || truth.skipped.covers(from_seq, to_seq);

@@ -23,7 +23,7 @@ function open(disk: SimDisk): Promise<Wal> {
     osBootId: "boot-1",
     ringRecords: 2,
     bytesMax: 1 << 20,
-    segmentBytes: 360,
+    segmentBytes: 480,
     sync: "interval",
     syncIntervalMs: 1_000,
   });

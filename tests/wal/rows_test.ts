@@ -162,3 +162,30 @@ Deno.test("a directory of format version 1 is read, gone on with, and drained", 
   wal.ack(first + 9);
   assertEquals(wal.backlog, 0);
 });
+
+Deno.test("large records at a small limit are evicted in time: a good disk is never taken for a full one", async () => {
+  const disk = new SimDisk();
+  const kernel = new Kernel();
+  const clock = new MachineClock(kernel, 0);
+  const wal = await Wal.open({
+    disk,
+    clock,
+    random: seededRandom(1),
+    osBootId: "boot-1",
+    ringRecords: 64,
+    bytesMax: 131_072,
+    sync: "interval",
+    syncIntervalMs: 1_000,
+  });
+  const stop = new AbortController();
+  const running = wal.run(stop.signal);
+  for (let seq = 1; seq <= 400; seq++) {
+    wal.append(encoder.encode(JSON.stringify({ seq, text: "x".repeat(1_500 + seq % 7) })));
+    assert(wal.writable, `${wal.lastError}`);
+    await kernel.runUntil(kernel.nowMs + 100);
+  }
+  assert(wal.stats.evicted_records > 100 && wal.bytes <= 131_072);
+  stop.abort();
+  await kernel.runUntil(kernel.nowMs + 10);
+  await running;
+});
