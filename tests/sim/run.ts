@@ -81,8 +81,8 @@ function worldFor(seed: number, nodes: number): WorldOptions {
   return {
     nodes,
     settings: {
-      // Large records fill a small log within a short outage.
-      ...(seed % 4 === 2 ? { sensors: ["sim:spike_every_s=20,extra=40"] } : {}),
+      // Large records, ten a second, fill a small log within a short outage.
+      ...(seed % 12 === 5 ? { sensors: ["sim:spike_every_s=20,extra=40"] } : {}),
       sample_hz: seed % 16 === 9 ? 50 : [1, 2, 10][seed % 3]!,
       ring_records: [64, 256, 2_000][(seed >>> 2) % 3]!,
       wal_bytes_max: [131_072, 262_144, 4_194_304][(seed >>> 4) % 3]!,
