@@ -105,7 +105,7 @@ realTest({
     await host.stop();
     await eventually("the whole trace", async () => {
       const trace = await Deno.readTextFile(`${root}/trace`);
-      return trace.includes(`${node.pid} +++ exited`);
+      return new RegExp(`^${node.pid} +\\+{3} exited`, "m").test(trace);
     });
     const calls = callsIn(await Deno.readTextFile(`${root}/trace`), root);
     const isOurs = (path: string) => path !== `${data}/lock`;
