@@ -23,7 +23,7 @@ const ALLOWED: Record<string, { from: string[]; why: string }> = {
   },
   fleet: { from: [], why: "what is known of a node and what it means: read by all, reads nobody" },
   store: {
-    from: ["platform"],
+    from: ["platform", "codec", "protocol"],
     why: "rows go in and out; what they mean is the host's",
   },
   host: {
@@ -35,7 +35,7 @@ const ALLOWED: Record<string, { from: string[]; why: string }> = {
     why: "pages show what node and host offer",
   },
   cli: {
-    from: ["platform", "protocol", "wal", "anomaly", "config", "fleet"],
+    from: ["platform", "protocol", "wal", "anomaly", "config", "fleet", "store"],
     why: "part of the executables",
   },
   demo: {

@@ -198,7 +198,7 @@ export interface StoreSize {
 
 /** What the store may keep; an absent limit is none. */
 export interface RetentionLimits {
-  /** Records received longer ago than that go. */
+  /** Records received longer ago than that go, at the latest when an eighth of it or an hour has passed besides. */
   readonly ageMs?: number;
   /** While the store is larger, the oldest records go. */
   readonly bytesMax?: number;

@@ -2,9 +2,11 @@
  * The production's SQLite engine on a database in memory, given what the simulator's maps are given: in the end
  * both must say the same of every epoch, record, rollup, and of what retention took.
  */
+import { allRecords } from "../../lib/store/sqlite/block_tables.ts";
 import { openDatabase, SqliteEngine } from "../../lib/store/sqlite/engine.ts";
 import { packBatch } from "../../lib/store/sqlite/pack.ts";
 import { readEpoch } from "../../lib/store/sqlite/queries.ts";
+import { FAULTS, verifyDatabase } from "../../lib/store/sqlite/verify.ts";
 import type { Database } from "../../lib/platform/sqlite.ts";
 import type { EpochBatch, EpochState, RetentionLimits } from "../../lib/store/store.ts";
 import type { Durable } from "./store.ts";
@@ -36,6 +38,7 @@ export class RealEngine {
   commit(batches: readonly EpochBatch[], atWallMs: number): void {
     this.#engine.commit(batches.map(packBatch), atWallMs);
     this.#engine.sumUpSome();
+    this.#engine.sealSome(atWallMs, 0);
     const records = batches.reduce((sum, batch) => sum + batch.records.length, 0);
     this.#records += records;
     this.#arrivals.push({ atWallMs, records });
@@ -57,8 +60,18 @@ export class RealEngine {
 
   /** The first thing in which it differs from what the maps say. */
   difference(durable: Durable): string | undefined {
-    return this.#wrongEpoch(durable) ?? this.#wrongRecord(durable) ?? this.#wrongRetention() ??
+    return this.#wrongWithItself() ?? this.#wrongEpoch(durable) ?? this.#wrongRecord(durable) ??
+      this.#wrongRetention() ??
       this.#wrongRollup(durable);
+  }
+
+  #wrongWithItself(): string | undefined {
+    const report = verifyDatabase(this.#db);
+    for (const what of FAULTS) {
+      const [first] = report[what];
+      if (first !== undefined) return `database: ${what}: ${JSON.stringify(first)}`;
+    }
+    return undefined;
   }
 
   #wrongEpoch(durable: Durable): string | undefined {
@@ -71,9 +84,9 @@ export class RealEngine {
   }
 
   #wrongRecord(durable: Durable): string | undefined {
-    for (const row of this.#db.sql("SELECT node_id, epoch, seq, payload FROM records").all()) {
+    for (const row of allRecords(this.#db)) {
       const key = `${row.node_id} ${row.epoch}`;
-      const told = durable.records.get(key)?.get(Number(row.seq));
+      const told = durable.records.get(key)?.get(row.seq);
       if (told?.payload !== row.payload) {
         return `${key}: seq ${row.seq} is in the database as ${row.payload}`;
       }
@@ -82,17 +95,27 @@ export class RealEngine {
   }
 
   #wrongRetention(): string | undefined {
-    const kept = Number(this.#db.sql("SELECT COUNT(*) AS n FROM records").get()!.n);
+    const kept = [...allRecords(this.#db)].length;
+    if (kept !== this.#engine.records) {
+      return `database: ${kept} records are there, it says ${this.#engine.records}`;
+    }
     const { deletedRecords } = this.#engine.retention;
     if (kept + deletedRecords !== this.#records) {
       return `database: ${this.#records} records came, ${deletedRecords} were deleted, ${kept} are there`;
     }
-    const horizon = (this.#retained?.wallMs ?? 0) - (this.#retained?.limits.ageMs ?? Infinity);
-    const due = this.#arrivals.filter(({ atWallMs }) => atWallMs >= horizon)
-      .reduce((sum, { records }) => sum + records, 0);
+    const { wallMs = 0, limits = {} } = this.#retained ?? {};
+    const { ageMs = Infinity } = limits;
+    const due = this.#younger(ageMs, wallMs);
     if (kept < due) return `database: ${due} records are young, only ${kept} are there`;
-    if (kept > due + LEFT_OVER_MAX) return `database: ${kept} records are there, ${due} are young`;
+    if (kept > this.#younger(ageMs * (1 + 1 / 8), wallMs) + LEFT_OVER_MAX) {
+      return `database: ${kept} records are there, ${due} are young`;
+    }
     return undefined;
+  }
+
+  #younger(ageMs: number, wallMs: number): number {
+    return this.#arrivals.filter(({ atWallMs }) => atWallMs >= wallMs - ageMs)
+      .reduce((sum, { records }) => sum + records, 0);
   }
 
   /** What rollups say of each metric, over all time, against what was stored. */

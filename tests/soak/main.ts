@@ -2,11 +2,12 @@
  * `deno task soak --minutes M`: real processes, real disk, real sockets. A host and some nodes are killed,
  * stopped and cut at random for M minutes; then the files are held against the simulator's oracle.
  */
-import { DatabaseSync } from "node:sqlite";
 import { demandFlags } from "../../lib/config/flags.ts";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { prove } from "../../lib/demo/proof.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
+import { allRecords } from "../../lib/store/sqlite/block_tables.ts";
+import { openDatabase } from "../../lib/store/sqlite/engine.ts";
 import { DATABASE_NAME } from "../../lib/store/sqlite/store.ts";
 import { sampleOf, wrongWith } from "../sim/oracle.ts";
 
@@ -110,17 +111,21 @@ Deno.exit(wrong === undefined ? 0 : 1);
 
 /** What the simulator's oracle finds wrong in the host's database. */
 function wrongInStore(): string | undefined {
-  using db = new DatabaseSync(`${directory}/host/${DATABASE_NAME}`, { readOnly: true });
-  for (const { node_id, epoch, high_acked } of db.prepare("SELECT * FROM epochs").all()) {
+  const db = openDatabase(`${directory}/host/${DATABASE_NAME}`, true);
+  const samples = new Map<string, Map<number, string>>();
+  for (const { node_id, epoch, seq, payload } of allRecords(db)) {
     const key = `${node_id} ${epoch}`;
-    const rows = db.prepare("SELECT seq, payload FROM records WHERE node_id = ? AND epoch = ?")
-      .all(node_id!, epoch!);
-    const gaps = db.prepare(
+    if (!samples.has(key)) samples.set(key, new Map());
+    samples.get(key)!.set(seq, sampleOf(payload));
+  }
+  for (const { node_id, epoch, high_acked } of db.sql("SELECT * FROM epochs").all()) {
+    const key = `${node_id} ${epoch}`;
+    const gaps = db.sql(
       "SELECT from_seq, to_seq, reason FROM gaps WHERE node_id = ? AND epoch = ?",
     ).all(node_id!, epoch!);
     const wrong = wrongWith(key, {
       highAcked: Number(high_acked),
-      samples: new Map(rows.map((row) => [Number(row.seq), sampleOf(String(row.payload))])),
+      samples: samples.get(key) ?? new Map(),
       gaps: gaps.map(({ from_seq, to_seq, reason }) => ({
         from_seq: Number(from_seq),
         to_seq: Number(to_seq),

@@ -4,29 +4,13 @@
  */
 import { Database, isConstraint } from "../../platform/sqlite.ts";
 import type { ConfigRow, EpochState, EventRow, RetentionLimits, StoreState } from "../store.ts";
+import { countRecords, insertBlock, makeBlock, missingRanges, TIERS } from "./block_tables.ts";
+import { type PackedBatch, partOf, runsOf } from "./pack.ts";
 import { readEpoch, readState } from "./queries.ts";
 import { Retention } from "./retention.ts";
 import { RollUp } from "./rollup.ts";
 import { MIGRATIONS } from "./schema.ts";
-
-/** Records of one epoch in columns, as that crosses to a thread with few copies. */
-export interface PackedBatch {
-  readonly node_id: string;
-  readonly epoch: string;
-  readonly high_acked: number;
-  readonly max_seq: number;
-  /** JSON of the ranges; `null` where they are those of the last batch. */
-  readonly ranges: string | null;
-  readonly seqs: Float64Array<ArrayBuffer>;
-  readonly wallMs: Float64Array<ArrayBuffer>;
-  readonly monoMs: Float64Array<ArrayBuffer>;
-  /** Score of each record; -1 where it is no anomaly. */
-  readonly scores: Float64Array<ArrayBuffer>;
-  /** All payloads in one text, and where each ends. */
-  readonly payloads: string;
-  readonly ends: Uint32Array<ArrayBuffer>;
-  readonly gaps: readonly { from_seq: number; to_seq: number; reason: string }[];
-}
+import { Sealing } from "./sealing.ts";
 
 const EVENTS_MAX = 100_000;
 /** Records that are summed up at once: commits wait that long at most, some milliseconds. */
@@ -46,6 +30,11 @@ export class SqliteEngine {
   #db: Database;
   #nowMs: () => number;
   #flushedMs: number;
+  #sealing: Sealing;
+  /** No block ever had it: also of one that was deleted, the number is not given out again. */
+  #nextId: number;
+  /** Stored records, without what retention deleted. */
+  #records = 0;
 
   /** `nowMs` reads a monotonic clock. */
   constructor(db: Database, nowMs: () => number) {
@@ -54,6 +43,18 @@ export class SqliteEngine {
     this.#flushedMs = nowMs();
     this.rollUp = new RollUp(db);
     this.retention = new Retention(db, this.rollUp, nowMs);
+    this.#sealing = new Sealing(db);
+    let last = this.rollUp.writtenUntil;
+    for (const tier of TIERS) {
+      last = Math.max(last, Number(db.sql(`SELECT MAX(id) AS id FROM ${tier}`).get()!.id ?? 0));
+      this.#records += countRecords(db, tier);
+    }
+    this.#nextId = last + 1;
+  }
+
+  /** Records that are stored. */
+  get records(): number {
+    return this.#records - this.retention.deletedRecords;
   }
 
   /** Names the host where it has no name yet; what there is. */
@@ -74,22 +75,22 @@ export class SqliteEngine {
   forgetEmptyEpochs(nodeId: string): number {
     this.#db.inTransaction(() => {
       const empty = this.#db.sql(
-        "DELETE FROM epochs WHERE node_id = ? AND NOT EXISTS (SELECT 1 FROM records r " +
-          "WHERE r.node_id = epochs.node_id AND r.epoch = epochs.epoch) AND last_wall_ms < " +
+        "DELETE FROM epochs WHERE node_id = ? AND NOT EXISTS (SELECT 1 FROM recent r " +
+          "WHERE r.node_id = epochs.node_id AND r.epoch = epochs.epoch) AND NOT EXISTS (SELECT 1 FROM sealed s " +
+          "WHERE s.node_id = epochs.node_id AND s.epoch = epochs.epoch) AND last_wall_ms < " +
           "(SELECT MAX(last_wall_ms) FROM epochs WHERE node_id = ?) RETURNING epoch",
       ).all(nodeId, nodeId);
       for (const { epoch } of empty) {
-        this.#db.sql("DELETE FROM gaps WHERE node_id = ? AND epoch = ?")
-          .run(nodeId, String(epoch));
+        for (const table of ["gaps", "deleted"]) {
+          this.#db.sql(`DELETE FROM ${table} WHERE node_id = ? AND epoch = ?`)
+            .run(nodeId, String(epoch));
+        }
       }
     });
     return this.epochCount(nodeId);
   }
 
   commit(batches: readonly PackedBatch[], atWallMs: number): void {
-    const record = this.#db.sql(
-      "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-    );
     const gap = this.#db.sql(
       "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     );
@@ -98,31 +99,37 @@ export class SqliteEngine {
         "high_acked = excluded.high_acked, max_seq = excluded.max_seq, " +
         "ranges = coalesce(?, ranges), last_wall_ms = excluded.last_wall_ms",
     );
-    this.#db.inTransaction(() => {
-      for (const b of batches) {
-        let start = 0;
-        for (let i = 0; i < b.seqs.length; i++) {
-          const score = b.scores[i]!;
-          const payload = b.payloads.slice(start, start = b.ends[i]!);
-          record.run(
-            b.node_id,
-            b.epoch,
-            b.seqs[i]!,
-            b.wallMs[i]!,
-            b.monoMs[i]!,
-            atWallMs,
-            score < 0 ? 0 : 1,
-            Math.max(0, score),
-            payload,
-          );
-        }
+    const stored = this.#db.inTransaction(() =>
+      batches.map((b) => {
+        const records = this.#storeRecords(b, atWallMs);
         for (const { from_seq, to_seq, reason } of b.gaps) {
           gap.run(b.node_id, b.epoch, from_seq, to_seq, reason, atWallMs);
         }
         const { ranges } = b;
         epoch.run(b.node_id, b.epoch, b.high_acked, b.max_seq, ranges, atWallMs, atWallMs, ranges);
-      }
+        return records;
+      })
+    );
+    batches.forEach(({ node_id, epoch }, index) => {
+      this.#records += stored[index]!;
+      this.#sealing.added(node_id, epoch, stored[index]!, atWallMs);
     });
+  }
+
+  /** How many of a batch's records were not there already. */
+  #storeRecords(batch: PackedBatch, atWallMs: number): number {
+    const { node_id, epoch } = batch;
+    let stored = 0;
+    for (const run of runsOf(batch, atWallMs)) {
+      const [from, to] = [run.fromSeq, run.fromSeq + run.payloads.length - 1];
+      for (const range of missingRanges(this.#db, { node_id, epoch, from, to })) {
+        const part = range[0] === from && range[1] === to ? run : partOf(run, range);
+        const owner = { id: this.#nextId++, node_id, epoch };
+        insertBlock(this.#db, "recent", makeBlock(owner, part, "recent"));
+        stored += part.payloads.length;
+      }
+    }
+    return stored;
   }
 
   putNodes(nodes: ReadonlyMap<string, unknown>): void {
@@ -143,16 +150,18 @@ export class SqliteEngine {
     }
     this.#db.sql("DELETE FROM nodes WHERE node_id = ?").run(nodeId);
     this.rollUp.flush();
-    const { deleted, newest } = this.#db.inTransaction(() => {
-      const { changes } = this.#db.sql(
-        "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE node_id = ? LIMIT 5000)",
-      ).run(nodeId);
-      return { deleted: Number(changes), newest: this.rollUp.writeNewest() };
-    });
-    this.rollUp.readFrom(newest);
-    if (deleted > 0) return true;
+    for (const tier of TIERS) {
+      const deleted = this.#db.sql(
+        `DELETE FROM ${tier} WHERE id IN (SELECT id FROM ${tier} INDEXED BY ${tier}_by_seq ` +
+          "WHERE node_id = ? LIMIT 100) RETURNING from_seq, to_seq",
+      ).all(nodeId);
+      for (const { from_seq, to_seq } of deleted) {
+        this.#records -= Number(to_seq) - Number(from_seq) + 1;
+      }
+      if (deleted.length > 0) return true;
+    }
     this.#db.inTransaction(() => {
-      for (const table of ["epochs", "gaps", "spans", "events"]) {
+      for (const table of ["epochs", "gaps", "deleted", "spans", "events"]) {
         this.#db.sql(`DELETE FROM ${table} WHERE node_id = ?`).run(nodeId);
       }
       for (const table of ["rollup_fine", "rollup_coarse"]) {
@@ -214,8 +223,19 @@ export class SqliteEngine {
     return more;
   }
 
+  /** Seals blocks for about `budgetMs`; whether there may be more. Throws what the disk throws. */
+  sealSome(wallMs: number, budgetMs: number): boolean {
+    const endMs = this.#nowMs() + budgetMs;
+    return this.#sealing.sealSome(
+      this.rollUp.writtenUntil,
+      wallMs,
+      () => this.#nowMs() >= endMs,
+    );
+  }
+
   keepWithin(limits: RetentionLimits): void {
     this.retention.limits = limits;
+    this.#sealing.keepApart(limits.ageMs ?? Infinity);
   }
 
   close(): void {

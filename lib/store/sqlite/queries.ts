@@ -10,6 +10,8 @@ import {
   type SeriesPlan,
 } from "../series.ts";
 import type { Database } from "../../platform/sqlite.ts";
+import type { BlockRow } from "./block.ts";
+import { type Block, blocksOf, rowsOf } from "./block_tables.ts";
 import {
   type ConfigRow,
   type EpochState,
@@ -23,15 +25,12 @@ import {
   type StoredGap,
   type StoredMetric,
   type StoredRow,
-  type StoreSize,
   type StoreState,
 } from "../store.ts";
 
 /** Records of a window that are read one by one for a chart; more are taken from the rollups. */
 const RAW_RECORDS_MAX = 20_000;
 const SPANS_AT_ONCE = 256;
-
-type Row = Record<string, unknown>;
 
 /** What JSON says, or `undefined` where it is damaged: rows of our own database are not trusted either. */
 function parsed(text: unknown): unknown {
@@ -98,12 +97,9 @@ export function readEpoch(db: Database, nodeId: string, epoch: string): EpochSta
   return { node_id: nodeId, epoch, high_acked, max_seq, ranges };
 }
 
-/** Size of the database on the disk. */
-export function readSize(db: Database): Pick<StoreSize, "bytes" | "records"> {
-  const bytes = db.pragma("page_count") * db.pragma("page_size");
-  const { low } = db.sql("SELECT MIN(rowid) AS low FROM records").get()!;
-  const { high } = db.sql("SELECT MAX(rowid) AS high FROM records").get()!;
-  return { bytes, records: high === null ? 0 : Number(high) - Number(low) + 1 };
+/** Bytes of the database on the disk. */
+export function readBytes(db: Database): number {
+  return db.pragma("page_count") * db.pragma("page_size");
 }
 
 /** See {@linkcode RecordQuery}. */
@@ -112,33 +108,66 @@ export function readRecords(db: Database, query: RecordQuery): StoredRow[] {
 }
 
 function recordsByNumber(db: Database, query: RecordQuery): StoredRow[] {
-  const epoch = query.epoch ?? newestEpoch(db, query.node_id);
+  const { node_id, anomalies_only, newest_first, limit } = query;
+  const epoch = query.epoch ?? newestEpoch(db, node_id);
   if (epoch === undefined) return [];
-  const where = new Where().and("node_id = ?", query.node_id).and("epoch = ?", epoch)
-    .and("seq > ?", query.after_seq).and("seq < ?", query.before_seq);
-  if (query.anomalies_only) where.and("is_anomaly = 1");
-  const order = query.newest_first ? "DESC" : "ASC";
-  const index = query.anomalies_only ? "INDEXED BY records_anomalies_by_seq" : "";
-  return db.sql(`SELECT * FROM records ${index} ${where.text} ORDER BY seq ${order} LIMIT ?`)
-    .all(...where.values, query.limit).map(storedRow);
+  const from = (query.after_seq ?? -1) + 1;
+  const to = (query.before_seq ?? Number.MAX_SAFE_INTEGER) - 1;
+  const found: StoredRow[] = [];
+  for (const block of blocksOf(db, { node_id, epoch, from, to, anomalies_only, newest_first })) {
+    take(found, block, rowsOf(block), { ...query, from, to });
+    if (found.length >= limit) break;
+  }
+  return found;
+}
+
+/** Adds those rows of a block that were asked for to what was found, up to the limit. */
+function take(
+  found: StoredRow[],
+  { node_id, epoch }: Block,
+  rows: readonly BlockRow[],
+  query: Pick<RecordQuery, "anomalies_only" | "newest_first" | "limit"> & {
+    readonly from: number;
+    readonly to: number;
+    readonly fromMs?: number;
+    readonly toMs?: number;
+  },
+): void {
+  const { from, to, fromMs = -Infinity, toMs = Infinity, limit } = query;
+  for (const row of query.newest_first ? rows.toReversed() : rows) {
+    if (found.length >= limit) return;
+    if (row.seq < from || row.seq > to) continue;
+    if (query.anomalies_only && !row.is_anomaly) continue;
+    if (row.ts_wall_ms < fromMs || row.ts_wall_ms >= toMs) continue;
+    found.push({ ...row, node_id, epoch });
+  }
 }
 
 function recordsByTime(db: Database, query: RecordQuery): StoredRow[] {
   const found: StoredRow[] = [];
-  const { cursor, newest_first, limit } = query;
-  const order = newest_first ? "DESC" : "ASC";
+  const { node_id, anomalies_only, cursor, newest_first, limit } = query;
+  // Spans that follow each other lie in one block, mostly.
+  let known: { readonly block: Block; readonly rows: readonly BlockRow[] } | undefined;
   for (const span of spansOf(db, query)) {
-    const isResumed = cursor?.span_wall_ms === span.bucket && cursor.epoch === span.epoch;
-    const where = new Where().and("node_id = ?", query.node_id).and("epoch = ?", span.epoch)
-      .and("seq >= ?", span.from_seq).and("seq <= ?", span.to_seq)
-      .and("ts_wall_ms >= ?", Math.max(span.bucket, query.from_wall_ms ?? 0))
-      .and("ts_wall_ms < ?", Math.min(span.bucket + ROLLUP_MS.fine, query.to_wall_ms ?? Infinity))
-      .and(`seq ${newest_first ? "<" : ">"} ?`, isResumed ? cursor.seq : undefined);
-    if (query.anomalies_only) where.and("is_anomaly = ?", 1);
-    const rows = db.sql(`SELECT * FROM records ${where.text} ORDER BY seq ${order} LIMIT ?`)
-      .all(...where.values, limit - found.length);
-    found.push(...rows.map(storedRow));
-    if (found.length >= limit) break;
+    const { epoch } = span;
+    const isResumed = cursor?.span_wall_ms === span.bucket && cursor.epoch === epoch;
+    const from = isResumed && !newest_first
+      ? Math.max(span.from_seq, cursor.seq + 1)
+      : span.from_seq;
+    const to = isResumed && newest_first ? Math.min(span.to_seq, cursor.seq - 1) : span.to_seq;
+    const wanted = {
+      ...query,
+      from,
+      to,
+      fromMs: Math.max(span.bucket, query.from_wall_ms ?? 0),
+      toMs: Math.min(span.bucket + ROLLUP_MS.fine, query.to_wall_ms ?? Infinity),
+    };
+    for (const block of blocksOf(db, { node_id, epoch, from, to, anomalies_only, newest_first })) {
+      const isKnown = known?.block.id === block.id && known.block.to_seq === block.to_seq;
+      if (!isKnown) known = { block, rows: rowsOf(block) };
+      take(found, block, known!.rows, wanted);
+      if (found.length >= limit) return found;
+    }
   }
   return found;
 }
@@ -261,20 +290,13 @@ export function readMetrics(db: Database, nodeId: string): StoredMetric[] {
 /** See {@linkcode HistoryQuery}. */
 export function readGaps(db: Database, query: HistoryQuery): StoredGap[] {
   const where = history(query, "rowid", "declared_wall_ms");
-  const before = db.sql(
-    "SELECT ts_wall_ms FROM records WHERE node_id = ? AND epoch = ? AND seq < ? ORDER BY seq DESC LIMIT 1",
-  );
-  const after = db.sql(
-    "SELECT ts_wall_ms FROM records WHERE node_id = ? AND epoch = ? AND seq > ? ORDER BY seq LIMIT 1",
-  );
   return db.sql(`SELECT rowid AS id, * FROM gaps ${where.text} ORDER BY rowid DESC LIMIT ?`)
     .all(...where.values, query.limit).map((row) => {
       const node_id = String(row.node_id);
       const epoch = String(row.epoch);
       const from_seq = Number(row.from_seq);
       const to_seq = Number(row.to_seq);
-      const wallMs = (found: Row | undefined) =>
-        found === undefined ? undefined : Number(found.ts_wall_ms);
+      const of = { node_id, epoch, limit: 1 };
       return {
         id: Number(row.id),
         node_id,
@@ -283,10 +305,22 @@ export function readGaps(db: Database, query: HistoryQuery): StoredGap[] {
         to_seq,
         reason: String(row.reason),
         declared_wall_ms: Number(row.declared_wall_ms),
-        from_wall_ms: wallMs(before.get(node_id, epoch, from_seq)),
-        to_wall_ms: wallMs(after.get(node_id, epoch, to_seq)),
+        from_wall_ms: wallMsBeside(db, { ...of, before_seq: from_seq, newest_first: true }),
+        to_wall_ms: wallMsBeside(db, { ...of, after_seq: to_seq }),
       };
     });
+}
+
+/** When the record was made that the query finds; mostly a block says it that begins or ends there. */
+function wallMsBeside(db: Database, query: RecordQuery & { readonly epoch: string }) {
+  const { node_id, epoch, after_seq = -1, before_seq = Infinity, newest_first } = query;
+  const from = after_seq + 1, to = Math.min(Number.MAX_SAFE_INTEGER, before_seq - 1);
+  for (const block of blocksOf(db, { node_id, epoch, from, to, newest_first })) {
+    if (newest_first && block.to_seq <= to) return block.last_wall_ms;
+    if (!newest_first && block.from_seq >= from) return block.first_wall_ms;
+    return recordsByNumber(db, query)[0]?.ts_wall_ms;
+  }
+  return undefined;
 }
 
 /** See {@linkcode HistoryQuery}. */
@@ -340,18 +374,4 @@ function newestEpoch(db: Database, nodeId: string): string | undefined {
   )
     .get(nodeId);
   return row === undefined ? undefined : String(row.epoch);
-}
-
-function storedRow(row: Row): StoredRow {
-  return {
-    node_id: String(row.node_id),
-    epoch: String(row.epoch),
-    seq: Number(row.seq),
-    ts_wall_ms: Number(row.ts_wall_ms),
-    ts_mono_ms: Number(row.ts_mono_ms),
-    received_wall_ms: Number(row.received_wall_ms),
-    is_anomaly: row.is_anomaly === 1,
-    score: Number(row.score),
-    payload: String(row.payload),
-  };
 }

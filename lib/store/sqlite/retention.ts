@@ -5,10 +5,12 @@
  */
 import type { Database } from "../../platform/sqlite.ts";
 import type { RetentionLimits } from "../store.ts";
-import type { DeletedRecord, RollUp } from "./rollup.ts";
+import { type Block, blockOf, type Tier, TIERS } from "./block_tables.ts";
+import type { RollUp } from "./rollup.ts";
 
-/** Rows that are deleted at once: some milliseconds of work. */
-const ROWS = 1_000;
+/** Records and blocks that are deleted at once: some milliseconds of work. */
+const RECORDS = 1_000;
+const BLOCKS = 64;
 /** Pages that are given back at once. */
 const PAGES = 256;
 /** Free pages that are kept for what comes next, as a part of all. */
@@ -52,22 +54,29 @@ export class Retention {
     const isLarge = this.#isTooLarge;
     if (!isLarge && ageMs === undefined) return false;
     const before = isLarge ? Infinity : wallMs - ageMs!;
-    const oldest = this.#db.sql("SELECT received_wall_ms FROM records ORDER BY rowid LIMIT 1")
-      .get();
-    if (oldest === undefined || !(Number(oldest.received_wall_ms) < before)) return false;
+    const old = TIERS.flatMap((tier) =>
+      this.#db.sql(`SELECT id, received_wall_ms FROM ${tier} ORDER BY id LIMIT ${BLOCKS}`).all()
+        .map((row) => ({ tier, id: Number(row.id), receivedMs: Number(row.received_wall_ms) }))
+    ).sort((a, b) => a.id - b.id).slice(0, BLOCKS)
+      // Written so that a time that is none goes, too.
+      .filter(({ receivedMs }) => !(receivedMs >= before));
+    if (old.length === 0) return false;
     this.#rollUp.flush();
-    const { count, isEmpty } = this.#db.inTransaction(() => {
-      const deleted = this.#db.sql(
-        "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?) " +
-          "AND received_wall_ms < ? RETURNING rowid, node_id, epoch, ts_wall_ms, is_anomaly",
-      ).all(ROWS, Math.min(before, Number.MAX_VALUE)) as unknown as DeletedRecord[];
-      const isEmpty = this.#db.sql("SELECT 1 FROM records LIMIT 1").get() === undefined;
-      this.#rollUp.forget(deleted, isEmpty);
-      return { count: deleted.length, isEmpty };
-    });
-    if (isEmpty) this.#rollUp.restart();
-    this.deletedRecords += count;
-    return count > 0;
+    this.deletedRecords += this.#db.inTransaction(() => this.#deleteBlocks(old));
+    return true;
+  }
+
+  /** Deletes the first of the blocks; how many records were in them. */
+  #deleteBlocks(blocks: readonly { tier: Tier; id: number }[]): number {
+    let records = 0;
+    for (const { tier, id } of blocks) {
+      const block = blockOf(this.#db.sql(`DELETE FROM ${tier} WHERE id = ? RETURNING *`).get(id)!);
+      this.#rollUp.forget(block);
+      noteDeleted(this.#db, block);
+      records += block.to_seq - block.from_seq + 1;
+      if (records >= RECORDS) break;
+    }
+    return records;
   }
 
   /** Gives pages back while more are free than the next records need. */
@@ -78,4 +87,16 @@ export class Retention {
     // A database of an older program can't be shortened: its pages are used again.
     return this.#db.pragma("freelist_count") < free;
   }
+}
+
+/** Keeps on record that retention took those seqs. To be called in the transaction that deletes them. */
+export function noteDeleted(
+  db: Database,
+  { node_id, epoch, from_seq, to_seq }: Pick<Block, "node_id" | "epoch" | "from_seq" | "to_seq">,
+): void {
+  const { changes } = db.sql(
+    "UPDATE deleted SET to_seq = ? WHERE node_id = ? AND epoch = ? AND to_seq = ?",
+  ).run(to_seq, node_id, epoch, from_seq - 1);
+  if (Number(changes) > 0) return;
+  db.sql("INSERT INTO deleted VALUES (?, ?, ?, ?)").run(node_id, epoch, from_seq, to_seq);
 }

@@ -1,9 +1,11 @@
 /**
  * Keeps rollups and spans behind the records. They are derived and late on purpose: commits don't wait for
  * them. What was read since the last flush is kept in memory; a flush writes it together with how far the
- * records were read, so that each record counts once, whatever ends in between.
+ * blocks were read, so that each record counts once, whatever ends in between.
  */
 import { type Database, isConstraint } from "../../platform/sqlite.ts";
+import type { BlockRow } from "./block.ts";
+import { type Block, blockOf, rowsOf } from "./block_tables.ts";
 import { addTo, bucketOf, ROLLUP_MS, samplesOf, SERIES_PER_NODE_MAX, type Sum } from "../series.ts";
 
 /** Sums in memory before they are written. */
@@ -24,15 +26,6 @@ interface Span {
   anomalies: number;
 }
 
-/** A record that retention deleted. */
-export interface DeletedRecord {
-  readonly rowid: number;
-  readonly node_id: string;
-  readonly epoch: string;
-  readonly ts_wall_ms: number;
-  readonly is_anomaly: number;
-}
-
 /** See the head of the file. */
 export class RollUp {
   #db: Database;
@@ -41,7 +34,7 @@ export class RollUp {
   /** By series id and start, in both widths. */
   #sums = { fine: new Map<string, Sum>(), coarse: new Map<string, Sum>() };
   #spans = new Map<string, Span>();
-  /** Last rowid that was read, and the one that is written. */
+  /** Number of the last block that was read, and of the one that is written. */
   #readUntil: number;
   #writtenUntil: number;
   /** Records and sums that could not be taken in, since the start. */
@@ -50,37 +43,37 @@ export class RollUp {
   constructor(db: Database) {
     this.#db = db;
     const row = db.sql("SELECT value FROM host WHERE key = 'rolled_up'").get();
-    const newest = db.sql("SELECT MAX(rowid) AS high FROM records").get()!.high;
     const written = Number(row?.value);
-    // Rowids start anew in a table that was emptied.
-    this.#writtenUntil = Math.min(written >= 0 ? written : 0, Number(newest ?? 0));
-    this.#readUntil = this.#writtenUntil;
+    this.#writtenUntil = this.#readUntil = Number.isSafeInteger(written) ? Math.max(0, written) : 0;
   }
 
-  /** Reads up to `count` further records. Returns whether there may be more. */
+  /** Blocks up to that number are in the rollups and spans on the disk. */
+  get writtenUntil(): number {
+    return this.#writtenUntil;
+  }
+
+  /** Reads at least `count` further records, if there are that many. Returns whether there may be more. */
   read(count: number): boolean {
-    const rows = this.#db.sql(
-      "SELECT rowid, node_id, epoch, seq, ts_wall_ms, is_anomaly, payload FROM records WHERE rowid > ? ORDER BY rowid LIMIT ?",
-    ).all(this.#readUntil, count);
+    let left = count;
     // One transaction for the ids of all metrics that are new.
     this.#orAnew(() =>
       this.#db.inTransaction(() => {
-        for (const row of rows) {
-          this.#add(
-            String(row.node_id),
-            String(row.epoch),
-            Number(row.seq),
-            Number(row.ts_wall_ms),
-            row.is_anomaly === 1,
-            String(row.payload),
-          );
-          this.#readUntil = Number(row.rowid);
+        while (left > 0) {
+          const row = this.#db.sql("SELECT * FROM recent WHERE id > ? ORDER BY id LIMIT 1")
+            .get(this.#readUntil);
+          if (row === undefined) break;
+          const block = blockOf(row);
+          const records = rowsOf(block);
+          for (const record of records) this.#add(block, record);
+          if (records.length === 0) this.skippedRecords += block.to_seq - block.from_seq + 1;
+          this.#readUntil = block.id;
+          left -= Math.max(1, records.length);
         }
       })
     );
     const { fine, coarse } = this.#sums;
     if (fine.size + coarse.size + this.#spans.size > SUMS_MAX) this.flush();
-    return rows.length === count;
+    return left <= 0;
   }
 
   /** Writes what was read. */
@@ -96,28 +89,6 @@ export class RollUp {
     );
     this.#writtenUntil = this.#readUntil;
     this.#drop();
-  }
-
-  /** The table of records was emptied: rowids start anew. */
-  restart(): void {
-    this.#readUntil = this.#writtenUntil = 0;
-    this.#drop();
-  }
-
-  /**
-   * To be called in a transaction that deletes any records, after a flush: rowids above the newest one left are given
-   * out again, so that reading must go on from there. Returns it, for {@linkcode readFrom} after the transaction.
-   */
-  writeNewest(): number {
-    const newest = Number(this.#db.sql("SELECT MAX(rowid) AS high FROM records").get()!.high ?? 0);
-    if (newest < this.#writtenUntil) this.#writeMark(newest);
-    return newest;
-  }
-
-  /** Reads on from behind `newest`, unless it is not that far yet. */
-  readFrom(newest: number): void {
-    this.#readUntil = Math.min(this.#readUntil, newest);
-    this.#writtenUntil = Math.min(this.#writtenUntil, newest);
   }
 
   /** All of a node was deleted, after a flush. */
@@ -144,30 +115,27 @@ export class RollUp {
   }
 
   /**
-   * Forgets what was summed up only from records that are deleted. To be called in the transaction that
-   * deletes them, after a flush. `isEmpty`: no record is left; {@linkcode restart} is due after the transaction.
+   * Forgets what was summed up only from records of a block that is deleted. To be called in the transaction that
+   * deletes it, after a flush.
    */
-  forget(deleted: readonly DeletedRecord[], isEmpty: boolean): void {
-    const gone = new Map<
-      string,
-      { nodeId: string; bucket: number; epoch: string; records: number; anomalies: number }
-    >();
-    for (const { rowid, node_id, epoch, ts_wall_ms, is_anomaly } of deleted) {
+  forget(block: Block): void {
+    if (block.id > this.#writtenUntil) return;
+    const { node_id: nodeId, epoch } = block;
+    const gone = new Map<number, { records: number; anomalies: number }>();
+    for (const { ts_wall_ms, is_anomaly } of rowsOf(block)) {
       const bucket = bucketOf(ts_wall_ms);
-      if (bucket === undefined || rowid > this.#writtenUntil) continue;
-      const key = `${node_id} ${bucket} ${epoch}`;
-      const known = gone.get(key);
-      if (known === undefined) {
-        gone.set(key, { nodeId: node_id, bucket, epoch, records: 1, anomalies: is_anomaly });
-      } else {
+      if (bucket === undefined) continue;
+      const known = gone.get(bucket);
+      if (known === undefined) gone.set(bucket, { records: 1, anomalies: Number(is_anomaly) });
+      else {
         known.records++;
-        known.anomalies += is_anomaly;
+        known.anomalies += Number(is_anomaly);
       }
     }
     const left = this.#db.sql(
       "UPDATE spans SET records = records - ?, anomalies = anomalies - ? WHERE node_id = ? AND bucket = ? AND epoch = ? RETURNING records",
     );
-    for (const { nodeId, bucket, epoch, records, anomalies } of gone.values()) {
+    for (const [bucket, { records, anomalies }] of gone) {
       const span = left.get(records, anomalies, nodeId, bucket, epoch);
       if (span === undefined || Number(span.records) > 0) continue;
       this.#db.sql("DELETE FROM spans WHERE node_id = ? AND bucket = ? AND epoch = ?")
@@ -176,7 +144,6 @@ export class RollUp {
       const coarse = Math.floor(bucket / ROLLUP_MS.coarse) * ROLLUP_MS.coarse;
       this.#forgetSums("rollup_coarse", nodeId, coarse, ROLLUP_MS.coarse);
     }
-    if (isEmpty) this.#writeMark(0);
   }
 
   /** Deletes a column once none of the records in it is left. */
@@ -190,14 +157,8 @@ export class RollUp {
     ).run(bucket, nodeId);
   }
 
-  #add(
-    nodeId: string,
-    epoch: string,
-    seq: number,
-    wallMs: number,
-    isAnomaly: boolean,
-    payload: string,
-  ): void {
+  #add({ node_id: nodeId, epoch }: Block, record: BlockRow): void {
+    const { seq, ts_wall_ms: wallMs, is_anomaly: isAnomaly, payload } = record;
     const bucket = bucketOf(wallMs);
     if (bucket === undefined) return;
     const key = `${nodeId} ${bucket} ${epoch}`;
@@ -279,7 +240,7 @@ export class RollUp {
     }
   }
 
-  #writeMark(rowid: number): void {
-    this.#db.sql("UPDATE host SET value = ? WHERE key = 'rolled_up'").run(String(rowid));
+  #writeMark(id: number): void {
+    this.#db.sql("UPDATE host SET value = ? WHERE key = 'rolled_up'").run(String(id));
   }
 }

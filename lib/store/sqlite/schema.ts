@@ -3,7 +3,7 @@
 /** From an empty database to version 1. */
 const RECORDS = `
 CREATE TABLE host (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
--- One row a record; rowid order is the order of arrival, which retention uses.
+-- One row a record, up to version 3.
 CREATE TABLE records (
   node_id TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
   ts_wall_ms REAL NOT NULL, ts_mono_ms REAL NOT NULL, received_wall_ms REAL NOT NULL,
@@ -57,7 +57,7 @@ CREATE TABLE spans (
   from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, records INTEGER NOT NULL, anomalies INTEGER NOT NULL,
   PRIMARY KEY (node_id, bucket, epoch)
 ) STRICT, WITHOUT ROWID;
--- Records up to this rowid are in the rollups and spans.
+-- Blocks up to this id are in the rollups and spans; up to version 3, records up to this rowid.
 INSERT INTO host VALUES ('rolled_up', '0');
 `;
 
@@ -69,5 +69,36 @@ CREATE INDEX records_anomalies_by_seq ON records (node_id, epoch, seq) WHERE is_
 CREATE INDEX epochs_by_time ON epochs (node_id, last_wall_ms);
 `;
 
+/**
+ * From version 3 to 4: records as blocks (block.ts), a hundredth of the rows and a thirtieth of the bytes. Those of
+ * the table of records are moved by `legacy_records.ts`, which drops it when it is empty.
+ */
+const BLOCKS = `
+DROP VIEW anomalies;
+DROP INDEX epochs_by_time;
+-- As they came. No other block ever has the same id.
+CREATE TABLE recent (
+  id INTEGER PRIMARY KEY, node_id TEXT NOT NULL, epoch TEXT NOT NULL,
+  from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,
+  first_wall_ms REAL NOT NULL, last_wall_ms REAL NOT NULL, received_wall_ms REAL NOT NULL,
+  anomalies INTEGER NOT NULL, lines BLOB NOT NULL
+) STRICT;
+CREATE INDEX recent_by_seq ON recent (node_id, epoch, from_seq, to_seq);
+-- Joined and deflated.
+CREATE TABLE sealed (
+  id INTEGER PRIMARY KEY, node_id TEXT NOT NULL, epoch TEXT NOT NULL,
+  from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,
+  first_wall_ms REAL NOT NULL, last_wall_ms REAL NOT NULL, received_wall_ms REAL NOT NULL,
+  anomalies INTEGER NOT NULL, lines BLOB NOT NULL
+) STRICT;
+CREATE INDEX sealed_by_seq ON sealed (node_id, epoch, from_seq, to_seq);
+CREATE INDEX sealed_anomalies ON sealed (node_id, epoch, from_seq) WHERE anomalies > 0;
+-- What retention took: with blocks and gaps it accounts for every seq up to high_acked.
+CREATE TABLE deleted (
+  node_id TEXT NOT NULL, epoch TEXT NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL
+) STRICT;
+CREATE INDEX deleted_by_seq ON deleted (node_id, epoch, to_seq);
+`;
+
 /** Entry i brings a database from version i to i + 1. Entries are added, never changed. */
-export const MIGRATIONS: readonly string[] = [RECORDS, ROLLUPS, ANOMALIES];
+export const MIGRATIONS: readonly string[] = [RECORDS, ROLLUPS, ANOMALIES, BLOCKS];

@@ -36,6 +36,9 @@ const QUERY_MS_MAX = 10_000;
 /** Queries that wait for the reader; more are refused. */
 const QUERIES_WAITING_MAX = 200;
 
+/** Progress of bringing up an older database is told after so many records. */
+const MOVED_SHOWN = 1_000_000;
+
 const log = getLogger(["holdfast", "store"]);
 const THREAD = new URL("./thread.ts", import.meta.url);
 
@@ -93,11 +96,30 @@ async function openWriter(path: string, hostId: string): Promise<OpenWriter> {
     (reason) => fail(`the store's thread has ended: ${reason}`),
   );
   try {
-    return { writer, failed, state: await writer.call("open", [path, hostId]) };
+    const old = await writer.call("openDatabase", [path]);
+    if (old !== undefined) await moveRecords(writer, path, old);
+    return { writer, failed, state: await writer.call("open", [hostId]) };
   } catch (error) {
     writer.end();
     throw error;
   }
+}
+
+/** Brings up a database that has one row a record; it goes on where an earlier run ended. */
+async function moveRecords(
+  writer: Thread<WriterCalls>,
+  path: string,
+  records: number,
+): Promise<void> {
+  if (records > 0) log.info("{path}: moving {records} records into blocks", { path, records });
+  let moved = 0, shown = 0;
+  for (let some; (some = await writer.call("moveRecords", [])) > 0;) {
+    moved += some;
+    if (moved < shown + MOVED_SHOWN) continue;
+    shown = moved;
+    log.info("{path}: {moved} of {records} records are moved", { path, moved, records });
+  }
+  if (moved > 0) log.info("{path}: all {moved} records are moved", { path, moved });
 }
 
 class SqliteStore implements Store {
@@ -168,11 +190,11 @@ class SqliteStore implements Store {
     return await this.#query("series", [query, await this.#sumUp()]);
   }
   async size(): Promise<StoreSize> {
-    const [size, counts] = await Promise.all([
-      this.#query("size", []),
+    const [bytes, counts] = await Promise.all([
+      this.#query("bytes", []),
       this.#writer.call("counts", []),
     ]);
-    return { ...size, ...counts };
+    return { bytes, ...counts };
   }
   keepWithin(limits: RetentionLimits): void {
     this.#writer.call("keepWithin", [limits]).catch(() => {});

@@ -7,11 +7,20 @@ import { denoClock } from "../../platform/deno_clock.ts";
 import { type Database, isCorrupt, NewerDatabase } from "../../platform/sqlite.ts";
 import { type Calls, serveCalls } from "../../platform/thread.ts";
 import type { SeriesQuery } from "../store.ts";
-import { openDatabase, type PackedBatch, SqliteEngine } from "./engine.ts";
-import { readEvents, readGaps, readMetrics, readRecords, readSeries, readSize } from "./queries.ts";
+import { openDatabase, SqliteEngine } from "./engine.ts";
+import { countLegacyRecords, moveLegacyRecords } from "./legacy_records.ts";
+import type { PackedBatch } from "./pack.ts";
+import {
+  readBytes,
+  readEvents,
+  readGaps,
+  readMetrics,
+  readRecords,
+  readSeries,
+} from "./queries.ts";
 
-/** Share of its time that the writer spends on summing up by itself. */
-const ROLLUP_SHARE = 0.2;
+/** Share of its time that the writer spends on summing up and sealing by itself. */
+const BACKGROUND_SHARE = 0.2;
 const IDLE_MS = 1_000;
 /** Longest and shortest time that a slice of retention takes after a commit: the next one may wait for it. */
 const SLICE_MS = { min: 5, max: 60 };
@@ -40,29 +49,36 @@ async function retainInIdle(): Promise<void> {
   isRetaining = false;
 }
 
-/** Sums up in the background, as the records come. */
-async function sumUp(): Promise<void> {
+/** Sums up and seals in the background, as the records come. */
+async function work(): Promise<void> {
   while (isOpen) {
     const start = now();
     let more = false;
     try {
       more = engine.sumUpSome();
+      if (engine.sealSome(denoClock.wallMs(), SLICE_MS.min)) more = true;
     } catch {
       // As above.
     }
     const took = now() - start;
-    await denoClock.sleepUntil(now() + (more ? took * (1 / ROLLUP_SHARE - 1) : IDLE_MS));
+    await denoClock.sleepUntil(now() + (more ? took * (1 / BACKGROUND_SHARE - 1) : IDLE_MS));
     retainInIdle();
   }
 }
 
 /** What can be asked of the writer. */
 const writer = {
-  open(path: string, hostId: string) {
+  /** Opens the database; how many records have to be moved first, `undefined` for none. */
+  openDatabase(path: string) {
     db = openDatabase(path);
+    return countLegacyRecords(db);
+  },
+  /** Moves some of them; how many, 0 where that is done. */
+  moveRecords: () => moveLegacyRecords(db),
+  open(hostId: string) {
     engine = new SqliteEngine(db, now);
     isOpen = true;
-    sumUp();
+    work();
     return engine.open(hostId);
   },
   epoch: (nodeId: string, epoch: string) => engine.epoch(nodeId, epoch),
@@ -83,6 +99,7 @@ const writer = {
     retainInIdle();
   },
   counts: () => ({
+    records: engine.records,
     retained_away_records: engine.retention.deletedRecords,
     unsummed_records: engine.rollUp.skippedRecords,
   }),
@@ -104,7 +121,7 @@ const reader = {
   events: (query: Parameters<typeof readEvents>[1]) => readEvents(db, query),
   metrics: (nodeId: string) => readMetrics(db, nodeId),
   series: (query: SeriesQuery, complete: boolean) => readSeries(db, query, complete),
-  size: () => readSize(db),
+  bytes: () => readBytes(db),
   closeReader: () => db.close(),
 } satisfies Calls;
 /** See {@linkcode reader}. */
