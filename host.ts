@@ -1,6 +1,7 @@
 /** The host: reads the command line, wires the real world to it, runs until told to stop. */
 import { getLogger } from "@logtape/logtape";
 import { fileOrExit, type Program, readCommandLine, settingsOrExit } from "./lib/cli/settings.ts";
+import { storeCommand } from "./lib/cli/export.ts";
 import { forgetCommand } from "./lib/cli/forget.ts";
 import { nodesCommand } from "./lib/cli/nodes.ts";
 import { fail, writeLog } from "./lib/cli/output.ts";
@@ -30,7 +31,9 @@ const PROGRAM: Program<typeof HOST_SETTINGS> = {
     "       host nodes                       lists the nodes of a running host, see host nodes --help\n" +
     "       host top                         shows them live, see host top --help\n" +
     "       host forget NODE                 takes a node off the list, see host forget --help\n" +
-    "       host tail [NODE ...]             follows records and events, see host tail --help",
+    "       host tail [NODE ...]             follows records and events, see host tail --help\n" +
+    "       host export                      writes stored records as ndjson, csv or parquet, see host export --help\n" +
+    "       host verify                      checks the data directory, see host verify --help",
   table: HOST_SETTINGS,
 };
 
@@ -142,6 +145,10 @@ switch (command) {
     break;
   case "forget":
     Deno.exit(await runView(forgetCommand, rest));
+    break;
+  case "export":
+  case "verify":
+    Deno.exit(await storeCommand(command, rest));
     break;
   case "top":
     Deno.exit(await runView(topCommand, rest));

@@ -1,5 +1,6 @@
 /** The host's stored data over HTTP: records, series, gaps and events, in pages or as a stream. */
 import type { Context } from "hono";
+import { recordCells, recordHead, recordText } from "../store/record_text.ts";
 import { bucketOf } from "../store/series.ts";
 import type {
   HistoryQuery,
@@ -11,7 +12,7 @@ import type {
 } from "../store/store.ts";
 import type { ROUTES } from "./host_routes.ts";
 import { BadRequest, type Values } from "./params.ts";
-import { csvLine, type Format, listText, MEDIA_TYPES } from "./tables.ts";
+import { type Format, listText, MEDIA_TYPES } from "./tables.ts";
 
 type RecordParams = Values<typeof ROUTES["records"]["params"]>;
 type SeriesParams = Values<typeof ROUTES["series"]["params"]>;
@@ -22,19 +23,6 @@ const JSON_RECORDS_DEFAULT = 100;
 const STREAM_RECORDS_MAX = 1_000_000;
 /** Records that are read from the store at once. */
 const PAGE_RECORDS = 1_000;
-/** Columns of CSV before those of the metrics. */
-const RECORD_COLUMNS = [
-  "received_wall_ms",
-  "node_id",
-  "epoch",
-  "seq",
-  "ts_wall_ms",
-  "ts_mono_ms",
-  "is_anomaly",
-  "score",
-  "degraded",
-  "cfg_version",
-] as const;
 const GAP_COLUMNS = [
   "id",
   "node_id",
@@ -133,12 +121,6 @@ export async function answerRecords(
   });
 }
 
-/** A record's JSON with the time of its arrival. */
-function recordText({ payload, received_wall_ms }: StoredRow): string {
-  const end = payload.lastIndexOf("}");
-  return `${payload.slice(0, end)},"received_wall_ms":${received_wall_ms}}`;
-}
-
 /** Reads a page only when the client has taken the one before. */
 async function streamRecords(
   store: Store,
@@ -149,7 +131,7 @@ async function streamRecords(
   let left = p.limit ?? STREAM_RECORDS_MAX;
   let query = recordQuery(nodeId, p, PAGE_RECORDS);
   const metrics = format === "csv" ? (await store.metrics(nodeId)).map(({ name }) => name) : [];
-  let head = format === "csv" ? csvLine([...RECORD_COLUMNS, ...metrics]) : "";
+  let head = format === "csv" ? recordHead(metrics) : "";
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
@@ -172,23 +154,6 @@ async function streamRecords(
     },
   }, { highWaterMark: 0 });
   return new Response(body, { headers: { "content-type": MEDIA_TYPES[format] } });
-}
-
-function recordCells(row: StoredRow, metrics: readonly string[]): string {
-  const record = JSON.parse(row.payload);
-  return csvLine([
-    row.received_wall_ms,
-    row.node_id,
-    row.epoch,
-    row.seq,
-    row.ts_wall_ms,
-    row.ts_mono_ms,
-    row.is_anomaly ? 1 : 0,
-    row.score,
-    record.degraded ? 1 : 0,
-    record.cfg_version,
-    ...metrics.map((name) => record.metrics[name]),
-  ]);
 }
 
 /** Answers a request for a chart's columns; `nowMs` is the host's wall clock. */

@@ -1,4 +1,5 @@
 /** Parameters of the HTTP API: one definition gives parsing, errors, the OpenAPI document and the docs. */
+import { parseTime, TIME_FORMS } from "../times.ts";
 
 /** What a parameter may be. */
 export interface Param {
@@ -35,31 +36,15 @@ export class BadRequest extends Error {
   override readonly name = "BadRequest";
 }
 
-const AGO_MS: Readonly<Record<string, number>> = {
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-
-function timeOf(name: string, text: string, nowMs: number): number {
-  const ago = /^-(\d{1,9})([smhd])$/.exec(text);
-  if (ago !== null) return nowMs - Number(ago[1]) * AGO_MS[ago[2]!]!;
-  const ms = /^\d{1,16}(?:\.\d+)?$/.test(text) ? Number(text) : Date.parse(text);
-  if (Number.isFinite(ms)) return ms;
-  throw new BadRequest(
-    `${name}: expected milliseconds since 1970, a date like 2026-11-24T10:00:00Z, or -15m, -24h, -7d; received "${
-      text.slice(0, 64)
-    }"`,
-  );
-}
-
 function valueOf(name: string, param: Param, text: string, nowMs: number): unknown {
   const wrong = (expected: string) =>
     new BadRequest(`${name}: expected ${expected}; received "${text.slice(0, 64)}"`);
   switch (param.kind) {
-    case "time":
-      return timeOf(name, text, nowMs);
+    case "time": {
+      const ms = parseTime(text, nowMs);
+      if (ms === undefined) throw wrong(TIME_FORMS);
+      return ms;
+    }
     case "flag":
       if (text !== "1" && text !== "0") throw wrong("1 or 0");
       return text === "1";

@@ -1,4 +1,5 @@
-/** Answers that are lists, as JSON, as JSON lines and as CSV (RFC 4180, one header line). Pure. */
+/** Answers that are lists, as JSON, as JSON lines and as CSV. Pure. */
+import { csvLine } from "../csv.ts";
 
 /** Text of a media type that is sent. */
 export const MEDIA_TYPES = {
@@ -9,25 +10,6 @@ export const MEDIA_TYPES = {
 
 /** A format of {@linkcode MEDIA_TYPES}. */
 export type Format = keyof typeof MEDIA_TYPES;
-
-/** What a spreadsheet would take for a formula. */
-const FORMULA = /^[=+\-@\t\r]/;
-
-/**
- * One value as CSV: texts with separators are quoted, objects are JSON, nothing is empty. A text that a
- * spreadsheet would run as a formula gets an apostrophe in front: names come from devices.
- */
-function cell(value: unknown): string {
-  if (value === undefined || value === null) return "";
-  const plain = typeof value === "object" ? JSON.stringify(value) : String(value);
-  const text = typeof value === "string" && FORMULA.test(plain) ? `'${plain}` : plain;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
-/** One line of CSV with its line end. */
-export function csvLine(values: readonly unknown[]): string {
-  return values.map(cell).join(",") + "\r\n";
-}
 
 /** A list in one of the formats; `columns` are those of CSV, in this order. */
 export function listText(
