@@ -1,55 +1,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { Uplink, type UplinkLog } from "../../lib/node/uplink.ts";
 import type { Welcome } from "../../lib/protocol/message.ts";
 import { World } from "../sim/world.ts";
-
-interface Log extends UplinkLog {
-  highAcked: number;
-  nextSeq: number;
-  sendableThrough: number;
-}
-
-function logWith(backlog: number): Log {
-  return {
-    epoch: "9f2c4e11a0b3d5c7",
-    firstSeq: 1,
-    nextSeq: backlog + 1,
-    highAcked: 0,
-    sendableThrough: backlog,
-    runFirstSeq: 1,
-    gaps: [],
-  };
-}
-
-function welcome(records: number, extra: Partial<Welcome> = {}): Welcome {
-  return {
-    type: "welcome",
-    proto: 1,
-    encoding: "ndjson",
-    host_id: "h",
-    high_acked: 0,
-    max_seq: 0,
-    credit: { records, bytes: 1 << 30 },
-    limits: { line_bytes_max: 65_536, heartbeat_ms: 10_000, broadcast_ms: 10_000 },
-    ...extra,
-  };
-}
-
-function open(log: UplinkLog, message: Welcome, runMaxSent = 0): Uplink {
-  const uplink = new Uplink(log, {
-    nodeId: "a",
-    bootId: "b",
-    version: "1",
-    encodings: ["ndjson"],
-    sendIntervalMs: () => 1_000,
-    cfgVersion: () => 0,
-    runMaxSent,
-  }, 0);
-  uplink.receive(message, 0);
-  uplink.start(0);
-  return uplink;
-}
+import { greeting, logWith, open, welcome } from "./uplinks.ts";
 
 Deno.test("uplink: credit is never exceeded, nothing is sent twice, nothing above what may be sent", () => {
   const step = fc.record({
@@ -151,15 +104,7 @@ Deno.test("a host that takes connections and never answers is come back to ever 
 Deno.test("uplink: the host's higher numbers of this run make it renumber, those it sent itself don't", () => {
   const log = { ...logWith(10), runFirstSeq: 5 };
   const effectOf = (maxSeq: number, sent: number) => {
-    const uplink = new Uplink(log, {
-      nodeId: "a",
-      bootId: "b",
-      version: "1",
-      encodings: [],
-      sendIntervalMs: () => 0,
-      cfgVersion: () => 0,
-      runMaxSent: sent,
-    }, 0);
+    const uplink = greeting(log, { runMaxSent: sent });
     const effect = uplink.receive(welcome(10, { max_seq: maxSeq }), 0);
     return effect.kind === "open" ? effect.renumberAbove : "not open";
   };
