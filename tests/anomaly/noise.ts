@@ -1,4 +1,5 @@
 /** Noise that repeats itself for a seed. */
+import { assert } from "@std/assert";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 
 /** A source of standard normal numbers (Box and Muller). */
@@ -16,4 +17,10 @@ export function gaussian(seed: number): () => number {
     spare = radius * Math.sin(angle);
     return radius * Math.cos(angle);
   };
+}
+
+/** Throws where two numbers are further apart than rounding, or `within`, explains. */
+export function assertNear(actual: number, expected: number, within = 1e-7): void {
+  const distance = Math.abs(actual - expected);
+  assert(distance <= within, `${actual} instead of ${expected}: ${distance} apart`);
 }

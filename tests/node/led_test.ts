@@ -136,6 +136,12 @@ Deno.test("runLed() doesn't drift with late timers, and a stall is not made up",
   stalled.lateMs = () => ++sleeps === 2 ? 60_000 : 0;
   const after = await watch(stalled, 64_000, () => WELL);
   assertEquals(after, ["+0", "-100", "+62000", "-62100", "+64000"]);
+  const odd = new StepClock();
+  sleeps = 0;
+  odd.lateMs = () => ++sleeps === 2 ? 60_700 : 0;
+  assertEquals(await watch(odd, 64_700, () => WELL), [
+    ...["+0", "-100", "+62700", "-62800", "+64700"],
+  ]);
 });
 
 Deno.test("the setting led takes names of LEDs and nothing that leaves led_path", () => {

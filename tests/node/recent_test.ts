@@ -62,6 +62,28 @@ Deno.test("metrics beyond the limit have no line until one that is gone makes ro
   assertEquals(metrics.another?.last, [2]);
 });
 
+Deno.test("a line is given up only for a metric that was not seen for as long as the lines reach", () => {
+  const recent = new Recent();
+  const names = Array.from({ length: METRICS_MAX }, (_, i) => `m${i}`);
+  const all = Object.fromEntries(names.map((name) => [name, 1]));
+  add(recent, 0, all);
+  add(recent, 5_000, { ...all, another: 2 });
+  const { m0: _, ...others } = all;
+  add(recent, 6_000, others);
+  add(recent, 5_000 + (SECONDS - 1) * 1_000, { ...others, another: 2 });
+  assertEquals(recent.read().metrics.another, undefined);
+  add(recent, 5_000 + SECONDS * 1_000, { ...others, another: 2 });
+  const { metrics } = recent.read();
+  assertEquals([metrics.m0, metrics.another?.last.at(-1)], [undefined, 2]);
+});
+
+Deno.test("what was flagged five minutes ago marks nothing that is here now", () => {
+  const recent = new Recent();
+  add(recent, 1_000, { a: 1 }, "a");
+  add(recent, 1_000 + SECONDS * 1_000, { a: 2 });
+  assertEquals(recent.read().metrics.a?.flagged, [0]);
+});
+
 Deno.test("the last events are kept, each as it was told of last, without the values around it", () => {
   const events = new RecentEvents();
   const event = (id: number, state: "open" | "close") =>
