@@ -118,6 +118,23 @@ Deno.test("another rate makes a detector learn anew, one that is nearly the same
   }
 });
 
+Deno.test("at another rate a metric's usual scores are learned faster again, its alarms are kept", () => {
+  const noise = gaussian(14);
+  const saved = {
+    metric: "a",
+    spec: "zscore",
+    detector: [600, 0, 1],
+    budget: [3, 2.6, 0.3, 1e4, 400, 1],
+  };
+  const bench = new Bench();
+  bench.bank.restore([saved], [], 0, bench.now);
+  bench.run(1, () => ({ a: noise() / 2 }));
+  bench.bank.reconfigure(ZSCORE, { ...SETTINGS, sample_hz: 1 });
+  bench.run(100, () => ({ a: noise() / 2 }), 1_000);
+  const { budget } = [...bench.bank.saved()][0]!;
+  assert(budget[3]! <= 200 && budget[4]! <= 120 && budget[5]! > 0.9, String(budget));
+});
+
 Deno.test("a metric whose detector is switched off is judged no more, and begins anew when it is on again", () => {
   const noise = gaussian(7);
   const bench = new Bench().run(1_000, () => ({ a: noise(), b: noise() }));

@@ -68,12 +68,13 @@ Deno.test("metrics that are strong at one tick are one event: it begins with the
 Deno.test("an event keeps its first strongest value, and takes a stronger one of whichever metric", () => {
   const bench = new Bench();
   bench.at(1, evidence("a", 1.2, { value: 1 }));
-  bench.at(2, evidence("a", 1.2, { value: 2 }), evidence("b", 0.9, { value: 3 }));
-  assertEquals(bench.at(6), ["1-r update a+b low"]);
+  bench.at(2, evidence("a", 1.2, { value: 2 }), evidence("bb", 0.9, { value: 3 }));
+  assertEquals(bench.at(6), ["1-r update a+bb low"]);
   assertEquals(bench.told[0]!.peak.value, 1);
-  bench.at(7, evidence("b", 1.6, { value: 4 }));
-  assertEquals(bench.at(11), ["1-r update a+b medium"]);
-  assertEquals(bench.told[0]!.peak, { metric: "b", value: 4, score: 6.4 });
+  bench.at(7, evidence("bb", 1.6, { value: 4 }));
+  assertEquals(bench.at(11), ["1-r update a+bb medium"]);
+  assertEquals(bench.told[0]!.peak, { metric: "bb", value: 4, score: 6.4 });
+  assertEquals(bench.told[0]!.around, [[11, 1]], "of the metric that moved first");
 });
 
 Deno.test("what was told is not told again: neither the severity nor the metrics", () => {

@@ -229,6 +229,61 @@ Deno.test("records that got new numbers are counted, only those of this run, and
   assertEquals(texts, [10, 11, 12, 6, 7, 8, 9].map((n) => `record ${n}`));
 });
 
+Deno.test("whatever number the host has others up to, each record of this run is there once", async () => {
+  for (let maxSeq = 6; maxSeq <= 14; maxSeq++) {
+    const disk = new SimDisk();
+    const first = await openLog(disk);
+    append(first, 5);
+    await first.close();
+    const wal = await openLog(disk.afterKill());
+    append(wal, 7);
+    await wal.renumber(maxSeq);
+    const moved = Math.min(12, maxSeq) - 5;
+    assertEquals(wal.stats.renumbered_records, moved, `up to ${maxSeq}`);
+    const above = Math.max(12, maxSeq);
+    assertEquals(await readSeqs(wal), [
+      ...range(1, 5),
+      ...range(maxSeq + 1, 12),
+      ...range(above + 1, above + moved),
+    ]);
+  }
+});
+
+Deno.test("new numbers for many records make room in a small log first: the disk is never taken for a full one", async () => {
+  const disk = new SimDisk(), kernel = new Kernel();
+  const wal = await openLog(disk, { kernel, bytesMax: 40_000, segmentBytes: 2_500 });
+  const stop = running(wal);
+  for (let i = 0; i < 160; i++) {
+    wal.append(new Uint8Array(200).fill(100 + i % 100));
+    await kernel.runUntil(kernel.nowMs + 100);
+  }
+  let isDone = false;
+  wal.renumber(1_000).then(() => isDone = true);
+  for (let i = 0; i < 100 && !isDone; i++) {
+    await kernel.runUntil(kernel.nowMs + 10);
+    assertEquals([wal.writable, wal.lastError], [true, undefined]);
+    assert(disk.bytes <= 40_000);
+  }
+  assertEquals([isDone, wal.nextSeq], [true, 1_161]);
+  stop();
+});
+
+Deno.test("what the host had and lost, and nothing here has any more, is compacted; what it never had is a loss", async () => {
+  const disk = new SimDisk();
+  const wal = await openLog(disk);
+  append(wal, 10);
+  await wal.sync();
+  disk.faults.writeFails = true;
+  for (let seq = 11; seq <= 15; seq++) {
+    append(wal, 1);
+    wal.ack(seq);
+  }
+  append(wal, 5);
+  wal.rewind(5);
+  assertEquals(await readSeqs(wal), [...range(6, 10), ...range(17, 20)]);
+  assertEquals(lost(wal), [[11, 15, "compacted"], [16, 16, "unwritten"]]);
+});
+
 Deno.test("a read gives at most so many records, about so many bytes, and at least one", async () => {
   for (const ringRecords of [4, 100]) {
     const wal = await openLog(new SimDisk(), { ringRecords, segmentBytes: 10_000 });
