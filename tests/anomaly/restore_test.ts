@@ -218,6 +218,17 @@ Deno.test("an event that grows strong over samples began with the first of them"
   assertEquals(bench.told[0]?.since_mono_ms, 10_000);
 });
 
+Deno.test("once the time to learn is over what was normal before no longer counts, and the event ends within seconds", () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const noise = gaussian(seed);
+    const bench = new Bench({ learn_anomalies_s: 600 }).run(3_000, () => ({ a: noise() }));
+    bench.run(6_500, () => ({ a: 8 + noise() }));
+    const [closed] = bench.told.filter(({ state }) => state === "close") as [AnomalyEvent];
+    const { duration_ms } = closed;
+    assert(duration_ms >= 600_000 && duration_ms < 608_000, `${duration_ms} ms`);
+  }
+});
+
 Deno.test("no more than 256 metrics are judged, or kept for after a restart", () => {
   const many = () =>
     Object.fromEntries(Array.from({ length: METRICS_MAX + 44 }, (_, i) => [`m${i}`, i]));

@@ -157,6 +157,10 @@ Deno.test("a command line: settings, the file, what is done at once, and what st
   assertEquals({ ...line.flags }, { verbose: false, count: "3", list_items: ["a", "b", "c"] });
   assertEquals([line.positionals, line.config], [["ls", "dir"], "x.toml"]);
   assertEquals([line.help, line.version], [true, true]);
+  for (const [flag, help, version] of [["--help", true, false], ["--version", false, true]]) {
+    const one = parseCommandLine(TABLE, [`${flag}`]);
+    assertEquals([one.help, one.version], [help, version] as boolean[]);
+  }
   const bare = parseCommandLine(TABLE, []);
   assertEquals([bare.flags, bare.config, bare.help, bare.version], [{}, undefined, false, false]);
 });
