@@ -139,6 +139,30 @@ Deno.test("surprise: a threshold that is given counts, one that isn't follows fr
   assert(many > few, `${many} of ${few}`);
 });
 
+Deno.test("surprise: hours count only where values come so slowly that they say something", () => {
+  for (const [stepMs, counts] of [[9_000, false], [11_000, true]] as const) {
+    const detector = make("surprise");
+    for (let i = 0; i < 500; i++) detector.update(i % 3, stepMs * i, 5 * HOUR_MS);
+    const seen = (detector.save() as number[]).slice(-7 - 24, -7);
+    assertEquals(
+      seen.map((count) => count > 0),
+      Array.from({ length: 24 }, (_, hour) => counts && hour === 5),
+    );
+  }
+});
+
+Deno.test("surprise: an anomaly is said as it grows, and not again as it goes", () => {
+  for (const seed of [5, 6]) {
+    const detector = make("surprise", { threshold: 0.3 });
+    const noise = gaussian(seed);
+    for (let i = 0; i < 3_000; i++) detector.update(noise(), 100 * i);
+    const said = Array.from({ length: 40 }, (_, i) => i).filter((i) =>
+      detector.update((i < 4 ? 10 : 0) + noise(), 300_000 + 100 * i).is_anomaly
+    );
+    assert(said[0] === 0 && said.at(-1)! <= 4, `at ${said}`);
+  }
+});
+
 Deno.test("surprise: what was learned holds over a restart, the hours and the time of the last value too", () => {
   const first = make("surprise"), second = make("surprise");
   const noise = gaussian(8);
@@ -231,5 +255,11 @@ Deno.test("rules: a limit may be touched, a change is taken over a second at lea
   );
   assertEquals(active("rate:a:max=1", [[0, 0], [4, 5]]), [false, true]);
   assertEquals(active("rate:a:max=1", [[0, 0], [4, 3.9]]), [false, false]);
-  assertEquals(active("disagree:a,b:by=2", [[0, 1], [1, 1, 4], [2, 1]]), [false, true, true]);
+  assertEquals(
+    active("rate:a:max=1", [[0, 0], [0.3, 0.3], [0.6, 0.6], [0.9, 0.9], [0.95, 1.2]]),
+    [false, false, false, false, true],
+    "small steps add up",
+  );
+  const other: [number, number, number?][] = [[0, 1], [1, 1, 4], [2, 1], [4, 1], [9, 1]];
+  assertEquals(active("disagree:a,b:by=2", other), [false, true, true, true, true]);
 });

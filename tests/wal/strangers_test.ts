@@ -82,3 +82,21 @@ Deno.test("a first segment that is gone is as one that was evicted, one in the m
   assertEquals(lost(wal), [[first!, second! - 1, "evicted"], [third!, fourth! - 1, "corrupt"]]);
   assertEquals(await readSeqs(wal), [...range(second!, third! - 1), ...range(fourth!, 40)]);
 });
+
+Deno.test("of a damaged segment what memory still has is not lost, and each lost record is counted once", async () => {
+  const disk = new SimDisk();
+  const wal = await openLog(disk);
+  append(wal, 8);
+  await wal.sync();
+  const [name] = segments(disk);
+  // A record of 28 bytes and a piece of what follows are left.
+  disk.damage(name!, "cut", 36 + 28 + 5);
+  assertEquals(await readSeqs(wal), [1, ...range(5, 8)]);
+  assertEquals([lost(wal), wal.stats.corrupt_records, wal.lostRecords], [
+    [[2, 4, "corrupt"]],
+    3,
+    3,
+  ]);
+  await readSeqs(wal);
+  assertEquals(wal.stats.corrupt_records, 3);
+});
