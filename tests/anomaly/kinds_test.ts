@@ -84,13 +84,13 @@ Deno.test("zscore: judges from the value after its warm-up on, against the value
 Deno.test("zscore: restored, it judges by mean and spread of what it saw, and forgets what it had seen before that", () => {
   const noise = gaussian(3);
   const first = make("zscore");
-  for (let i = 0; i < 1_000; i++) first.update(50 + 2 * noise(), 0);
+  for (let i = 0; i < 200; i++) first.update(50 + 2 * noise(), 0);
   const second = make("zscore");
   for (let i = 0; i < 600; i++) second.update(-1_000, 0);
   assert(second.restore(JSON.parse(JSON.stringify(first.save()))));
   const { mean, std } = second.update(50, 0);
   assertNear(mean, 50, 0.5);
-  assertNear(std, 2, 0.2);
+  assertNear(std, 2, 0.3);
   assertEquals(second.restore([601, 0, 1]), false, "more values than its window has");
 });
 

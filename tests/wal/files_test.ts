@@ -129,3 +129,48 @@ Deno.test("what the host acked and lost again is kept, though it could have gone
   assertEquals([await readSeqs(wal), lost(wal)], [range(6, 40), []]);
   stop();
 });
+
+Deno.test("files that can't be removed take from the limit: the directory never outgrows it", async () => {
+  const disk = new SimDisk(), kernel = new Kernel();
+  const wal = await openLog(disk, { kernel, bytesMax: 4_000 });
+  const stop = running(wal);
+  disk.remove = () => Promise.reject(new Error("not permitted"));
+  for (let i = 0; i < 200; i++) {
+    append(wal, 1);
+    await kernel.runUntil(kernel.nowMs + 100);
+    assert(disk.bytes <= 4_000, `${disk.bytes} bytes`);
+  }
+  stop();
+});
+
+Deno.test("records that are evicted are counted once each, and the first one that is left may be in memory", async () => {
+  const disk = new SimDisk(), kernel = new Kernel();
+  const wal = await openLog(disk, { kernel, ringRecords: 40, bytesMax: 1_500, segmentBytes: 200 });
+  const stop = running(wal);
+  for (let i = 0; i < 200; i++) {
+    append(wal, 1);
+    await kernel.runUntil(kernel.nowMs + 100);
+  }
+  const [first] = await readSeqs(wal);
+  assertEquals([wal.firstSeq, lost(wal)], [first, [[1, first! - 1, "evicted"]]]);
+  assertEquals([wal.stats.evicted_records, wal.lostRecords], [first! - 1, first! - 1]);
+  stop();
+});
+
+Deno.test("a disk that failed for long is tried again a second after its next failure", async () => {
+  const disk = new SimDisk(), kernel = new Kernel();
+  const wal = await openLog(disk, { kernel });
+  const stop = running(wal);
+  disk.faults.writeFails = true;
+  append(wal, 1);
+  await kernel.runUntil(20_000);
+  disk.faults.writeFails = false;
+  await kernel.runUntil(60_000);
+  assertEquals(wal.writable, true);
+  disk.faults.writeFails = true;
+  append(wal, 1);
+  disk.faults.writeFails = false;
+  await kernel.runUntil(61_500);
+  assertEquals(wal.writable, true);
+  stop();
+});

@@ -183,6 +183,44 @@ Deno.test("what the host has meanwhile is not written again when the disk works 
   stop();
 });
 
+Deno.test("what a failed sync may have lost counts as synced only once it was written again, or the host has it", async () => {
+  const disk = new SimDisk(), kernel = new Kernel();
+  const wal = await openLog(disk, { kernel, segmentBytes: 100_000 });
+  append(wal, 5);
+  await wal.sync();
+  append(wal, 25);
+  disk.faults.syncFails = true;
+  await wal.sync();
+  disk.faults.syncFails = false;
+  const stop = running(wal);
+  await kernel.runUntil(3_000);
+  assertEquals([wal.writable, wal.syncedSeq], [true, 5], "memory had 27 to 30 only");
+  wal.ack(26);
+  append(wal, 1);
+  await kernel.runUntil(5_000);
+  assertEquals(wal.syncedSeq, 31);
+  stop();
+});
+
+Deno.test("what was written again is read from where it stands now", async () => {
+  const disk = new SimDisk(), kernel = new Kernel();
+  const wal = await openLog(disk, { kernel, ringRecords: 30, segmentBytes: 100_000 });
+  append(wal, 5);
+  await wal.sync();
+  append(wal, 25);
+  disk.faults.syncFails = true;
+  await wal.sync();
+  disk.faults.syncFails = false;
+  const stop = running(wal);
+  await kernel.runUntil(3_000);
+  append(wal, 30);
+  const [old] = segments(disk);
+  // What a failed sync left may be anything.
+  disk.damage(old!, "flip", 8 * (disk.lengthNow(old!) - 200));
+  assertEquals([await readSeqs(wal), lost(wal)], [range(1, 60), []]);
+  stop();
+});
+
 Deno.test("retries come a second after a failure, then ever later up to half a minute, and anew after a success", () => {
   const kernel = new Kernel();
   const failure = new Failure(new MachineClock(kernel, 0));
