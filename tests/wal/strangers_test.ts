@@ -100,3 +100,25 @@ Deno.test("of a damaged segment what memory still has is not lost, and each lost
   await readSeqs(wal);
   assertEquals(wal.stats.corrupt_records, 3);
 });
+
+Deno.test("a segment is given up at its fourth try in a row, and neither other segments nor earlier troubles count", async () => {
+  const { disk } = await closed(40);
+  const wal = await openLog(disk);
+  const [first, second] = segments(disk);
+  const base = parseSegmentName(second!)!.base;
+  const tries = async (from: number, name: string, count: number) => {
+    disk.faults.unreadable.set(name, { from: 0, to: Infinity });
+    for (let i = 0; i < count; i++) {
+      assertEquals(await wal.read(from, { records: 1, bytes: 1 }), [], `${name} ${i}`);
+    }
+    disk.faults.unreadable.clear();
+  };
+  await tries(1, first!, 2);
+  await tries(base, second!, 3);
+  for (let round = 0; round < 3; round++) {
+    assertEquals((await wal.read(base, { records: 1, bytes: 1 }))[0]?.seq, base);
+    await tries(1, first!, 3);
+    assertEquals((await wal.read(1, { records: 1, bytes: 1 }))[0]?.seq, 1);
+  }
+  assertEquals([await readSeqs(wal), lost(wal)], [range(1, 40), []]);
+});
