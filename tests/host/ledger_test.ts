@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { Ledger } from "../../lib/host/ledger.ts";
 import { HELD_RANGES_MAX, SEQ_JUMP_MAX } from "../../lib/limits.ts";
-import type { RecordRow } from "../../lib/store/store.ts";
+import type { EpochState, RecordRow } from "../../lib/store/store.ts";
 import { EPOCH } from "../messages.ts";
 
 function row(seq: number): RecordRow {
@@ -149,4 +149,104 @@ Deno.test("Ledger gives each record and gap to one commit, and after a failure w
   ledger.committed();
   assertEquals([ledger.highAcked, ledger.maxSeq, ledger.heldBytes], [5, 5, 0]);
   assertEquals(given(), [[], [], 5]);
+});
+
+Deno.test("Ledger goes on from what the store knows of its epoch", () => {
+  const state: EpochState = {
+    node_id: "a",
+    epoch: EPOCH,
+    high_acked: 3,
+    ranges: [[5, 6], [9, 9]],
+    max_seq: 12,
+  };
+  const ledger = new Ledger(state);
+  assertEquals([ledger.highAcked, ledger.maxSeq, ledger.ranges(9)], [3, 12, [[5, 6], [9, 9]]]);
+  assert(!ledger.isTooFar(12 + SEQ_JUMP_MAX) && ledger.isTooFar(13 + SEQ_JUMP_MAX));
+  for (const seq of [1, 3, 5, 6, 9]) assert(!ledger.offer(row(seq)), `${seq} is stored`);
+  assert(ledger.offer(row(10)));
+  assert(ledger.offer(row(4)));
+  const { state: next } = ledger.beginCommit();
+  assertEquals([next.high_acked, next.ranges, next.max_seq], [6, [[9, 10]], 12]);
+  ledger.committed();
+  assertEquals([ledger.highAcked, ledger.maxSeq, ledger.ranges(9)], [6, 12, [[9, 10]]]);
+});
+
+Deno.test("Ledger: ranges that the store has are not written again after a restart", () => {
+  const state: EpochState = {
+    node_id: "a",
+    epoch: EPOCH,
+    high_acked: 3,
+    ranges: [[9, 9]],
+    max_seq: 12,
+  };
+  const ledger = new Ledger(state);
+  ledger.offer(row(4));
+  assertEquals(ledger.beginCommit().rangesChanged, false);
+});
+
+Deno.test("Ledger: a stored range that touches high_acked is a part of it", () => {
+  const state: EpochState = {
+    node_id: "a",
+    epoch: EPOCH,
+    high_acked: 3,
+    ranges: [[4, 6], [9, 9]],
+    max_seq: 9,
+  };
+  const ledger = new Ledger(state);
+  assertEquals([ledger.highAcked, ledger.ranges(9)], [6, [[9, 9]]]);
+});
+
+Deno.test("Ledger: what waits for the store is not said to be durable, and its highest number stays", () => {
+  const ledger = newLedger();
+  for (const seq of [1, 5, 9]) ledger.offer(row(seq));
+  const said = () => [ledger.highAcked, ledger.maxSeq, ledger.ranges(9)];
+  assertEquals(said(), [0, 0, []]);
+  ledger.beginCommit();
+  assertEquals(said(), [0, 0, []]);
+  ledger.committed();
+  assertEquals(said(), [1, 9, [[5, 5], [9, 9]]]);
+  assertEquals(ledger.ranges(1), [[5, 5]], "the lowest");
+  ledger.offer(row(12));
+  assertEquals(said(), [1, 9, [[5, 5], [9, 9]]]);
+  ledger.beginCommit();
+  ledger.rollBack();
+  assertEquals(said(), [1, 9, [[5, 5], [9, 9]]]);
+  ledger.offer(row(2));
+  assertEquals(ledger.beginCommit().state.max_seq, 9);
+});
+
+Deno.test("Ledger: how far a peer may jump is counted from all that came, durable or not", () => {
+  const ledger = newLedger();
+  ledger.offer(row(1_000));
+  assert(!ledger.isTooFar(1_000 + SEQ_JUMP_MAX) && ledger.isTooFar(1_001 + SEQ_JUMP_MAX));
+});
+
+Deno.test("Ledger: gaps take memory, and records as much as their JSON is long", () => {
+  const ledger = newLedger();
+  ledger.offerGap({ from_seq: 5, to_seq: 9, reason: "evicted" });
+  const gap = ledger.heldBytes;
+  assert(gap > 0 && ledger.isDirty && ledger.waitingRecords === 0);
+  ledger.offer({ ...row(1), payload: "" });
+  const empty = ledger.heldBytes - gap;
+  ledger.offer({ ...row(2), payload: "x".repeat(1_000) });
+  assertEquals(ledger.heldBytes, gap + 2 * empty + 1_000);
+});
+
+Deno.test("Ledger: of a gap only what nobody sent is lost, for the reason that was said first", () => {
+  const ledger = newLedger();
+  ledger.offer(row(1));
+  ledger.beginCommit();
+  ledger.committed();
+  for (const seq of [2, 5, 8]) ledger.offer(row(seq));
+  const lost = ledger.offerGap({ from_seq: 1, to_seq: 6, reason: "corrupt" });
+  assertEquals(lost, [
+    { from_seq: 3, to_seq: 4, reason: "corrupt" },
+    { from_seq: 6, to_seq: 6, reason: "corrupt" },
+  ]);
+  const more = ledger.offerGap({ from_seq: 4, to_seq: 9, reason: "evicted" });
+  assertEquals(more, [
+    { from_seq: 7, to_seq: 7, reason: "evicted" },
+    { from_seq: 9, to_seq: 9, reason: "evicted" },
+  ]);
+  assertEquals(ledger.beginCommit().gaps, [...lost, ...more]);
 });
