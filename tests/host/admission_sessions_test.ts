@@ -108,11 +108,15 @@ Deno.test("Admission tells a restart of a node from a new connection, and a new 
   });
 });
 
-Deno.test("Admission: a known node that comes back with a known epoch is told of as restarted only", async () => {
-  const nodes = new Map<string, unknown>([["pump-7", { boot_id: "1", epoch: OTHER_EPOCH }]]);
-  const { enter, told } = setUp({ epochs: [KNOWN], nodes });
-  await enter("p", { boot_id: "2" });
-  assertEquals(told.map(([kind]) => kind), ["restarted"]);
+Deno.test("Admission: a restart is another boot, whatever the epoch", async () => {
+  for (const epoch of [EPOCH, OTHER_EPOCH]) {
+    for (const [boot_id, kind] of [["1", "connected"], ["2", "restarted"]]) {
+      const nodes = new Map<string, unknown>([["pump-7", { boot_id: "1", epoch }]]);
+      const { enter, told } = setUp({ epochs: [KNOWN], nodes });
+      await enter("p", { boot_id });
+      assertEquals(told.map(([kind]) => kind), [kind]);
+    }
+  }
 });
 
 Deno.test("Admission: a host that is full, whose store fails, or that forgets the node says when to come again", async () => {

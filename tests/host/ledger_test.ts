@@ -250,3 +250,16 @@ Deno.test("Ledger: of a gap only what nobody sent is lost, for the reason that w
   ]);
   assertEquals(ledger.beginCommit().gaps, [...lost, ...more]);
 });
+
+Deno.test("Ledger: what waits when a commit fails was never received, neither records nor gaps", () => {
+  const ledger = newLedger();
+  ledger.offer(row(1));
+  ledger.beginCommit();
+  ledger.offer(row(2));
+  ledger.offerGap({ from_seq: 3, to_seq: 4, reason: "evicted" });
+  ledger.rollBack();
+  assertEquals([ledger.isDirty, ledger.heldBytes], [false, 0]);
+  assertEquals(ledger.offerGap({ from_seq: 2, to_seq: 3, reason: "corrupt" }).length, 1);
+  const { records, gaps, state } = ledger.beginCommit();
+  assertEquals([records.length, gaps.length, state.max_seq], [0, 1, 3]);
+});

@@ -69,14 +69,14 @@ function ledgerAt(high_acked: number, max_seq = high_acked): Ledger {
 
 Deno.test("Registry: a connection is all that is known of the present, whatever was before", () => {
   const { registry, clock, connect, beat } = setUp();
-  connect("a");
+  registry.register(connect("a"));
   clock.ms = 4_000;
   beat("a", { final: true, next_seq: 9 });
   registry.disconnected(registry.get("a")!);
   clock.ms = 9_000;
   const epoch = "00000000000000ff";
   const more = { epoch, boot_id: "c", version: "2", next_seq: 51, cfg_version: 3 };
-  registry.register(connect("a", more, { highAcked: 20, configVersion: 4 }));
+  connect("a", more, { highAcked: 20, configVersion: 4 });
   assertSays(registry.get("a")!, {
     connected: true,
     stopped: false,
@@ -356,7 +356,9 @@ Deno.test("Registry: a node of which nothing is stored is gone with its connecti
   assertEquals(await saves(), []);
   registry.disconnected(node);
   assertEquals([registry.get("a"), await saves()], [undefined, []]);
+  registry.register(connect("b"));
   connect("a");
+  assertEquals(await saves(), ["b"]);
   registry.register(registry.get("a")!);
   assertEquals(await saves(), ["a"], "all that is known by now");
   registry.disconnected(registry.get("a")!);
