@@ -8,7 +8,7 @@ const MINUTE_MS = 60_000;
 const NODE = { node_id: "pump-7" } as Node;
 
 Deno.test("Activity counts the anomalies of the last hour, whether it is asked each minute or seldom", () => {
-  for (const everyMinutes of [1, 7, 59]) {
+  for (const everyMinutes of [1, 7, 59, 60, 61]) {
     const activity = new Activity();
     activity.anomalyOpened("pump-7", MINUTE_MS / 2);
     for (let minute = 0; minute <= 180; minute += everyMinutes) {

@@ -35,6 +35,7 @@ Deno.test("ClockOffset remembers the last 64 messages", () => {
   const slow = (count: number) => Array.from({ length: count }, (_, i) => [i + 1, 90] as const);
   assertEquals(after([[0, 5], ...slow(63)]).offsetMs, WALL_MS + 5);
   assertEquals(after([[0, 5], ...slow(64)]).offsetMs, WALL_MS + 90);
+  assertEquals(after([[0, 90], [0, 5], ...slow(63)]).offsetMs, WALL_MS + 5);
 });
 
 const STEPS: [what: string, travels: number[], offsetMs: number][] = [

@@ -104,3 +104,17 @@ Deno.test("EventLog: events that the store refuses are counted as lost", async (
   await log.save();
   assertEquals(log.lost, 1);
 });
+
+Deno.test("EventLog: the minute of a flood begins with the first event of its node", async () => {
+  const { log, stored, pass } = setUp();
+  await pass(45_000);
+  for (let n = 0; n <= TOLD; n++) log.add("gap", "a", { n });
+  await pass(59_999);
+  log.tick();
+  await log.save();
+  assertEquals(stored.length, TOLD);
+  await pass(1);
+  log.tick();
+  await log.save();
+  assertEquals(stored.length, TOLD + 1);
+});

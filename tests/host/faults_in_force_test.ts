@@ -74,11 +74,21 @@ Deno.test("Faults: drop cuts all at each interval, and then nothing at a chunk",
   const drops: number[] = [];
   for (let second = 0; second < 120; second++) {
     if (faults.dropsAll()) drops.push(second);
-    assertEquals(strikes("drop"), undefined);
     await pass(1_000);
   }
+  add("drop:every=30s");
+  assertEquals(strikes("drop"), undefined);
   assertEquals(drops, [30, 60]);
   assertEquals(faults.struck.drop, 2);
+});
+
+Deno.test("Faults: no two have one name, also where the first is over", async () => {
+  const { faults, add, pass } = setUp();
+  const ids = [add("refuse:for=1s").id, add("stall").id];
+  await pass(1_000);
+  assertEquals(faults.active.length, 1);
+  ids.push(add("delay").id);
+  assertEquals(new Set(ids).size, 3);
 });
 
 Deno.test("Faults: acks are held back while a stall lasts, each is counted", async () => {
@@ -170,7 +180,7 @@ Deno.test("Faults: a delayed chunk comes so much later, whole", async () => {
 
 Deno.test("Faults: what leaves in pieces is what was written, the first 512 bytes in small ones", async () => {
   for (const length of [0, 1, 40, 511, 512, 2_000]) {
-    const { faults, add } = setUp(Array.from({ length: 2_000 }, (_, i) => i % 2 === 0 ? 0 : 6));
+    const { faults, add } = setUp(Array.from({ length: 2_000 }, (_, i) => i % 40 === 0 ? 2 : 6));
     add("split");
     const bytes = Uint8Array.from({ length }, (_, i) => i % 251);
     const pipe = new Pipe();

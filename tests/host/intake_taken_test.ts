@@ -176,10 +176,11 @@ Deno.test("Intake: events of a record are told; those that open count, in the ho
 });
 
 Deno.test("Intake: events of several nodes at once are told for all, by the host's clock", () => {
-  const { record, told, intake, join, node, clock } = setUp();
+  const { record, told, intake, join, node, clock, registry } = setUp();
   for (const [index, of] of [node, join("b"), join("c")].entries()) {
     record(index + 1, anomaly(eventOf("open")), of);
   }
+  assertEquals(registry.nodes.map(({ records }) => records), [1, 1, 1]);
   told.length = 0;
   clock.ms = 4_999;
   intake.tick(3);
