@@ -26,3 +26,19 @@ for (
     assertEquals(waited, waits);
   });
 }
+
+Deno.test("Intake reads on only once all is within limits, however many commits that takes", async () => {
+  const ledger = { heldBytes: 300 }, commits = { heldBytes: 3_000 };
+  let waited = 0;
+  const nextCommit = () => {
+    waited++;
+    ledger.heldBytes -= 100;
+    commits.heldBytes -= 500;
+    return Promise.resolve();
+  };
+  const intake = new Intake(
+    { ...LIMITS, commits: Object.assign(commits, { nextCommit }) } as unknown as IntakeOptions,
+  );
+  await intake.room(ledger as unknown as Ledger);
+  assertEquals(waited, 4);
+});

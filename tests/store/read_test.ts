@@ -140,13 +140,18 @@ Deno.test("a chart of ten-minute columns begins and ends where it was asked to",
   assertEquals([t, n, min], [[1_200_000, 1_800_000, 2_400_000], [1, 1, 1], [2, 3, 4]]);
 });
 
-Deno.test("a short chart over many records is taken from sums, and holds them all", () => {
+Deno.test("a short chart over many records is taken from sums, and holds them all; that of few is exact", () => {
   const { db, engine } = openEngine();
-  commitTo(engine, upTo(20_001), 1, { wallMs: (seq) => 60_000 + seq % 10_000 });
+  const wallMs = (seq: number) => 60_000 + seq % 10_000;
+  commitTo(engine, upTo(20_001), 1, { node_id: "b", wallMs });
+  for (const node_id of ["a", "c"]) commitTo(engine, upTo(5), 1, { node_id, wallMs });
   while (engine.sumUp());
   const window = { from_wall_ms: 60_000, to_wall_ms: 70_000, points: 1_000 };
-  const { step_ms, n } = readSeries(db, { node_id: "a", metric: "temp_c", ...window }, true);
-  assertEquals([step_ms, n], [10_000, [20_001]]);
+  const chart = (node_id: string) => {
+    const { step_ms, n } = readSeries(db, { node_id, metric: "temp_c", ...window }, true);
+    return [step_ms, n.reduce((sum, one) => sum + one)];
+  };
+  assertEquals(["a", "b", "c"].map(chart), [[10, 5], [10_000, 20_001], [10, 5]]);
 });
 
 Deno.test("metrics are listed by name, with the first and last time of each", () => {
