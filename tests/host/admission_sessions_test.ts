@@ -166,6 +166,19 @@ Deno.test("Admission: a newer connection waits for the end of the older, which i
   assertEquals(admission.sessionOf(newer.answer.ledger), undefined);
 });
 
+Deno.test("Admission: of several connections that come at once the last one speaks for the node", async () => {
+  const { enter, admission, ledgers } = setUp();
+  const first = await enter("p:1");
+  const end = Promise.withResolvers<void>();
+  first.driver.ended = end.promise;
+  const second = enter("p:2"), third = enter("p:3");
+  end.resolve();
+  assertEquals([(await second).answer.ok, (await third).answer.ok], [false, true]);
+  for (const { session } of [first, await second]) admission.ended(session);
+  assertEquals([...admission.sessions], [["pump-7", (await third).session]]);
+  assertEquals(ledgers.size, 1);
+});
+
 Deno.test("Admission tells takeovers with both addresses, and many of them as two nodes of one name", async () => {
   const { enter, told } = setUp();
   for (const peer of ["p:1", "p:2", "p:3", "p:4"]) await enter(peer);

@@ -21,6 +21,7 @@ function setUp({ recordsMax = 100, intervalMs = 1_000 } = {}) {
   const kernel = new Kernel();
   const commits: Commit[] = [];
   const told: string[] = [];
+  const settled: boolean[] = [];
   const store = {
     commit: (batches: readonly EpochBatch[], atWallMs: number) =>
       new Promise<void>((resolve, reject) =>
@@ -33,15 +34,19 @@ function setUp({ recordsMax = 100, intervalMs = 1_000 } = {}) {
         })
       ),
   };
-  const queue = new CommitQueue({
+  const queue: CommitQueue = new CommitQueue({
     store: store as unknown as Store,
     clock: new MachineClock(kernel, WALL_MS),
     intervalMs,
     recordsMax,
-    onCommitted: (ledgers) =>
-      told.push(...ledgers.map(({ nodeId, highAcked }) => `${nodeId} ${highAcked}`)),
-    onFailed: (ledgers, reason) =>
-      told.push(...ledgers.map(({ nodeId }) => `${nodeId}: ${reason}`)),
+    onCommitted: (ledgers) => {
+      told.push(...ledgers.map(({ nodeId, highAcked }) => `${nodeId} ${highAcked}`));
+      settled.push(...ledgers.map((ledger) => queue.isSettled(ledger)));
+    },
+    onFailed: (ledgers, reason) => {
+      told.push(...ledgers.map(({ nodeId }) => `${nodeId}: ${reason}`));
+      settled.push(...ledgers.map((ledger) => queue.isSettled(ledger) && !ledger.isDirty));
+    },
   });
   const add = (ledger: Ledger, seq: number, bytes = 1_000) => {
     const before = ledger.heldBytes;
@@ -50,7 +55,7 @@ function setUp({ recordsMax = 100, intervalMs = 1_000 } = {}) {
     queue.added(ledger, 1, ledger.heldBytes - before);
   };
   const pass = (ms: number) => kernel.runUntil(kernel.nowMs + ms);
-  return { queue, commits, told, add, pass };
+  return { queue, commits, told, settled, add, pass };
 }
 
 function ledgerOf(node_id: string): Ledger {
@@ -183,6 +188,16 @@ Deno.test("CommitQueue: sessions hear of a commit when it is durable, and of wha
   commits[0]!.done();
   await pass(0);
   assertEquals([told, a.highAcked], [["a 2"], 2]);
+});
+
+Deno.test("CommitQueue: when sessions hear of a commit, well or badly, nothing of it waits any more", async () => {
+  for (const error of [undefined, new Error("disk full")]) {
+    const { commits, settled, add, pass } = setUp({ recordsMax: 1 });
+    add(ledgerOf("a"), 1);
+    commits[0]!.done(error);
+    await pass(0);
+    assertEquals(settled, [true]);
+  }
 });
 
 Deno.test("CommitQueue counts commits, records and failures, and forgets an error once it is over", async () => {

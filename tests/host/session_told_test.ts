@@ -164,6 +164,13 @@ for (const message of [HEARTBEAT, RECORD, GAP, APPLIED]) {
   });
 }
 
+Deno.test("Session: silence is a timeout, whether before the hello or later", () => {
+  for (const [session, at] of [[new Session(LIMITS, undefined, 0), 9_000], [opened(), 3_000]]) {
+    const effect = (session as Session).checkSilence(at as number);
+    assertEquals(effect?.kind === "refuse" && effect.code, "timeout");
+  }
+});
+
 Deno.test("Session: between hello and welcome nothing is in order but an error, and nobody is silent", () => {
   for (const message of [HEARTBEAT, RECORD, GAP, APPLIED, hello("pump-7", MOMENT)]) {
     const effect = say(greeted(), message);

@@ -127,6 +127,7 @@ Deno.test("a chart is of one node and metric, from records or sums, and says whe
       }
     }
     assertEquals(readSeries(db, { node_id: "a", ...query, metric: "none" }, true).t, []);
+    assertEquals(readSeries(db, { node_id: "0", ...query }, true).t, []);
   }
 });
 
@@ -169,7 +170,7 @@ Deno.test("metrics are listed by name, with the first and last time of each", ()
 Deno.test("gaps are given newest first, with the times of their own epoch's neighbours", () => {
   const { db, engine } = filled();
   const gap = (from_seq: number, to_seq: number) => ({ gaps: [{ from_seq, to_seq, reason: "r" }] });
-  commitTo(engine, [20], 1_000, { ...gap(9, 19), wallMs: () => 99_000 });
+  commitTo(engine, [20, 40], 1_000, { ...gap(9, 19), wallMs: () => 99_000 });
   commitTo(engine, [], 2_000, { epoch: OTHER, ...gap(4, 30) });
   commitTo(engine, [], 3_000, { node_id: "b", ...gap(1, 4) });
   const gaps = readGaps(db, { limit: 9 });
