@@ -161,6 +161,30 @@ Deno.test("SqliteEngine: what was summed up of other nodes, and not written, out
   assertEquals(numberOf(db, "SELECT SUM(n) FROM rollup_fine"), 2);
 });
 
+Deno.test("SqliteEngine: records behind those of a forgotten node are summed up once", () => {
+  const { db, engine } = openEngine();
+  commitTo(engine, [1, 2, 3], 1, { node_id: "b" });
+  commitTo(engine, [1, 2], 1);
+  while (engine.forgetNode("b", true));
+  for (const next of [() => engine, () => engine, () => new SqliteEngine(db, () => 0)]) {
+    const one = next();
+    while (one.sumUp());
+    assertEquals(numberOf(db, "SELECT SUM(records) FROM spans"), 2);
+  }
+});
+
+Deno.test("SqliteEngine: what came after a node was forgotten is summed up also where the host ended before", () => {
+  const { db, engine } = openEngine();
+  commitTo(engine, [1], 1);
+  commitTo(engine, upTo(9), 1, { node_id: "b" });
+  while (engine.sumUp());
+  while (engine.forgetNode("b", true));
+  commitTo(engine, [2, 3, 4], 1);
+  const next = new SqliteEngine(db, () => 0);
+  while (next.sumUp());
+  assertEquals(numberOf(db, "SELECT SUM(records) FROM spans"), 4);
+});
+
 Deno.test("SqliteEngine: plain SQL shows the anomalies with what was flagged", () => {
   const { db, engine } = openEngine();
   commitTo(engine, [1, 2, 3], 1, { flagged: [2] });

@@ -1,8 +1,10 @@
 /** What retention takes: the oldest by arrival, what the limits don't allow, and not more. */
 import { assert, assertEquals } from "@std/assert";
-import { SqliteEngine } from "../../lib/store/sqlite/engine.ts";
+import { DatabaseSync } from "node:sqlite";
+import { openDatabase, SqliteEngine } from "../../lib/store/sqlite/engine.ts";
 import { readMetrics, readRecords, readSize } from "../../lib/store/sqlite/queries.ts";
 import type { Database } from "../../lib/platform/sqlite.ts";
+import { realTest } from "../real.ts";
 import { commitTo, numberOf, openEngine, upTo } from "./in_memory.ts";
 
 function seqsOf(db: Database, node_id = "a"): number[] {
@@ -134,7 +136,7 @@ Deno.test("Retention: after all went, what comes next is summed up once, also ov
   while (engine.retention.slice(500, 0));
   assertEquals([numberOf(db, "SELECT COUNT(*) FROM spans"), readSize(db).records], [0, 0]);
   let next = engine;
-  for (const count of [3, 5]) {
+  for (const count of [5, 8]) {
     commitTo(next, upTo(count), 900);
     while (next.sumUp());
     assertEquals(numberOf(db, "SELECT SUM(records) FROM spans"), count);
@@ -142,6 +144,48 @@ Deno.test("Retention: after all went, what comes next is summed up once, also ov
     next = new SqliteEngine(db, () => 0);
   }
 });
+
+Deno.test("Retention: what came after all went is summed up also where the host ended before it was", () => {
+  const { db, engine } = openEngine();
+  commitTo(engine, upTo(5), 100);
+  engine.sumUp();
+  engine.keepWithin({ ageMs: 0 });
+  while (engine.retention.slice(500, 0));
+  commitTo(engine, upTo(3), 900);
+  const next = new SqliteEngine(db, () => 0);
+  while (next.sumUp());
+  assertEquals(numberOf(db, "SELECT SUM(records) FROM spans"), 3);
+});
+
+Deno.test("Retention: records of a device whose clock is far ahead don't outlive their time", () => {
+  const { db, engine } = openEngine();
+  commitTo(engine, upTo(10), 100, { wallMs: () => 8e12 });
+  commitTo(engine, upTo(1_510, 11), 900, { wallMs: () => 60_000 });
+  engine.keepWithin({ ageMs: 0 });
+  while (engine.retention.slice(500, 0));
+  assertEquals(seqsOf(db)[0], 11);
+});
+
+realTest(
+  "Retention ends also in a database of an older program, which can't be shortened",
+  async () => {
+    const path = await Deno.makeTempFile();
+    const old = new DatabaseSync(path);
+    old.exec("CREATE TABLE old (x)");
+    old.close();
+    const db = openDatabase(path);
+    const engine = new SqliteEngine(db, () => 0);
+    engine.open("h");
+    commitTo(engine, upTo(3_000), 1, LARGE);
+    engine.keepWithin({ ageMs: 0 });
+    let slices = 0;
+    while (slices < 100 && engine.retention.slice(500, 0)) slices++;
+    assertEquals([readSize(db).records, slices < 100], [0, true]);
+    assert(numberOf(db, "PRAGMA freelist_count") > 500);
+    engine.close();
+    for (const suffix of ["", "-wal", "-shm"]) await Deno.remove(path + suffix).catch(() => {});
+  },
+);
 
 Deno.test("Retention: what was read for the charts and not yet written goes with its records", () => {
   const { db, engine } = openEngine();
