@@ -173,6 +173,17 @@ Deno.test("SqliteEngine: records behind those of a forgotten node are summed up 
   }
 });
 
+Deno.test("SqliteEngine: as many records as a forgotten node had are summed up like any", () => {
+  const { db, engine } = openEngine();
+  commitTo(engine, [1], 1);
+  commitTo(engine, upTo(9), 1, { node_id: "b" });
+  while (engine.sumUp());
+  while (engine.forgetNode("b", true));
+  commitTo(engine, upTo(10), 1);
+  while (engine.sumUp());
+  assertEquals(numberOf(db, "SELECT SUM(records) FROM spans"), 10);
+});
+
 Deno.test("SqliteEngine: what came after a node was forgotten is summed up also where the host ended before", () => {
   const { db, engine } = openEngine();
   commitTo(engine, [1], 1);
