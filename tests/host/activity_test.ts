@@ -85,8 +85,8 @@ Deno.test("Activity: each watch gets the new records of its node, the newest fif
   const activity = new Activity();
   take(activity, 1);
   const [first, second, other] = ["pump-7", "pump-7", "pump-8"].map((id) => activity.watch(id));
-  const line = take(activity, 2);
-  assertEquals([first!.take(), first!.take(), other!.take()], [[line], [], []]);
+  const replayed = [take(activity, 5), take(activity, 2)];
+  assertEquals([first!.take(), first!.take(), other!.take()], [replayed, [], []]);
   const lines = Array.from({ length: WATCH_MAX + 1 }, (_, i) => take(activity, 3 + i));
   assertEquals(second!.take(), lines.slice(1));
   assertEquals(first!.take(), lines.slice(1));

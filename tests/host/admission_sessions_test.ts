@@ -203,6 +203,30 @@ Deno.test("Admission: a node that leaves is told of with what is durable of it, 
   assertEquals(registry.get("pump-7")?.connected, false);
 });
 
+Deno.test("Admission: a connection that ends while the store is asked leaves no ledger behind", async () => {
+  const { admission, ledgers, store } = setUp();
+  const driver = new FakeDriver("pump-7", "p");
+  store.epoch = () => {
+    driver.isClosed = true;
+    return Promise.resolve(undefined);
+  };
+  const session = driver as unknown as SessionDriver;
+  const { ok } = await admission.admit(
+    session,
+    hello("pump-7", MOMENT) as unknown as Hello,
+    "block",
+  );
+  admission.ended(session);
+  assertEquals([ok, ledgers.size, admission.sessions.size], [false, 0, 0]);
+});
+
+Deno.test("Admission: where nothing is set nothing is wanted of a node, whatever it has", async () => {
+  const { enter, hidden } = setUp();
+  const { answer } = await enter("p", { cfg_version: 7 });
+  assertEquals(answer.ok && [answer.config, answer.node.cfg_version_desired], [undefined, 0]);
+  assertEquals(hidden, []);
+});
+
 Deno.test("Admission: a configuration behind versions that the host forgot is set again for its target", async () => {
   const { enter, told, hidden, configs } = setUp();
   await configs.set("*", { sample_hz: 5 }, 0);

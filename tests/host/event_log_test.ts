@@ -97,6 +97,14 @@ Deno.test("EventLog: what comes while a write fails counts for the limit, too", 
   assertEquals([stored.length, stored[0]?.detail], [10_000, { n: 5 }]);
 });
 
+Deno.test("EventLog: where nothing happened the disk is left alone", async () => {
+  const { log, disk } = setUp();
+  disk.refuses = 1;
+  log.tick();
+  await log.save();
+  assertEquals(log.lost, 0);
+});
+
 Deno.test("EventLog: events that the store refuses are counted as lost", async () => {
   const { log, disk } = setUp();
   disk.refuses = 1;

@@ -175,6 +175,12 @@ Deno.test("Intake: events of a record are told; those that open count, in the ho
   assertEquals([hour(clock.ms), hour(clock.ms + 3_600_000)], [2, 0]);
 });
 
+Deno.test("Intake: events are told also of a record that is not flagged", () => {
+  const { record, told } = setUp();
+  record(1, { anomaly: { is_anomaly: false, score: 0, metrics: {}, events: [eventOf("close")] } });
+  assertEquals(told.map(([kind]) => kind), ["anomaly_close"]);
+});
+
 Deno.test("Intake: events of several nodes at once are told for all, by the host's clock", () => {
   const { record, told, intake, join, node, clock, registry } = setUp();
   for (const [index, of] of [node, join("b"), join("c")].entries()) {

@@ -62,8 +62,15 @@ const FULL: [what: string, known: number, kept: number, isLetIn: boolean][] = [
 for (const [what, known, kept, isLetIn] of FULL) {
   Deno.test(`Ledgers: a node ${what} ${isLetIn ? "may" : "may not"} begin another epoch`, async () => {
     const states = Array.from({ length: known }, (_, i) => stateOf(`000000000000000${i}`));
-    const ledgers = new Ledgers(storeOf(states, kept), 2, () => true);
+    const store = storeOf(states, kept);
+    let forgot = false;
+    store.forgetEmptyEpochs = () => {
+      forgot = true;
+      return Promise.resolve(kept);
+    };
+    const ledgers = new Ledgers(store, 2, () => true);
     assertEquals(await ledgers.acquire("pump-7", EPOCH) !== undefined, isLetIn);
+    assertEquals(forgot, known >= 2, "empty ones are forgotten where there is no room");
     const back = await ledgers.acquire("pump-7", states[0]!.epoch);
     assertEquals(back?.ledger.highAcked, 3, "one that is known comes in, however many there are");
   });

@@ -136,6 +136,8 @@ Deno.test("Registry: a heartbeat says how the node is now, and since when things
   clock.ms = 3_000;
   beat("a", heard);
   assertSays(info(), since(3_000));
+  beat("a", { wal_bytes: 0 });
+  assertEquals([info().wal_bytes, info().wal_full_since_wall_ms], [0, undefined]);
 });
 
 Deno.test("Registry: what a node that leaves was doing is over, what it has is remembered", () => {
@@ -170,6 +172,19 @@ Deno.test("Registry: a replay begins at twenty records, and is over once, with t
   assertEquals([node.backlog, registry.replaying], [0, 0]);
   connect("a", { next_seq: 70 }, { highAcked: 40 });
   assertEquals(registry.committed(node, ledgerAt(60)), false, "a new replay has an end of its own");
+});
+
+Deno.test("Registry: a connection in the midst of a replay says anew how long that is", () => {
+  const { registry, connect } = setUp();
+  connect("a", { next_seq: 100 });
+  const node = connect("a", { next_seq: 31, epoch: "00000000000000ff" });
+  assertEquals([registry.committed(node, ledgerAt(29)), registry.committed(node, ledgerAt(30))], [
+    false,
+    true,
+  ]);
+  connect("a", { next_seq: 100 });
+  connect("a", { next_seq: 100 }, { highAcked: 90 });
+  assertEquals([registry.replaying, node.replaying, node.backlog], [0, false, 9]);
 });
 
 Deno.test("Registry: the losses of a day without a further one are forgotten, not those that go on", () => {
@@ -258,6 +273,20 @@ Deno.test("Registry: three takeovers within five minutes mean two nodes of one n
   clock.ms++;
   registry.tick();
   assertEquals(held(), [false, undefined]);
+});
+
+Deno.test("Registry: of very many takeovers the last ones count", () => {
+  const { registry, clock, connect } = setUp();
+  const node = connect("a");
+  for (let i = 0; i < 20; i++) {
+    clock.ms = 10_000 * i;
+    registry.tookOver("a");
+  }
+  for (const [ms, isDuplicate] of [[490_000, true], [490_001, false]] as const) {
+    clock.ms = ms;
+    registry.tick();
+    assertEquals(node.duplicate_id, isDuplicate);
+  }
 });
 
 Deno.test("Registry: two nodes of one name are no longer told of after a restart of the host", () => {

@@ -98,6 +98,15 @@ Deno.test("Session: each of high_acked, ranges and credit alone is worth an ack,
   assertEquals(session.ack(durable(2), less), { type: "ack", high_acked: 2 });
 });
 
+Deno.test("Session: a credit that shrinks little by little is told once it is far from what was told", () => {
+  const session = opened();
+  const told = [9_000, 8_100, 7_900, 7_000, 6_400, 6_300].map((bytes) => {
+    session.repeated();
+    return session.ack(durable(0), { records: 1, bytes })?.credit?.bytes;
+  });
+  assertEquals(told, [undefined, undefined, 7_900, undefined, undefined, 6_300]);
+});
+
 Deno.test("Session: an ack that is owed for a repeat is sent once, also where it brings news", () => {
   const session = opened();
   session.repeated();
