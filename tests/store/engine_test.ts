@@ -60,13 +60,13 @@ Deno.test("SqliteEngine gives records back as they came, to the last character",
 Deno.test("SqliteEngine: a record or gap that is there already stays as it is", () => {
   const { db, engine } = openEngine();
   const gap = { from_seq: 5, to_seq: 6, reason: "evicted" };
-  commitTo(engine, [1], 10, { payload: () => "first", gaps: [gap] });
+  commitTo(engine, [1], 10.5, { payload: () => "first", gaps: [gap] });
   const again = { payload: () => "second", gaps: [{ ...gap, to_seq: 9, reason: "corrupt" }] };
   commitTo(engine, [1], 20, again);
   const [row, ...rows] = readRecords(db, { node_id: "a", limit: 9 });
-  assertEquals([row?.payload, row?.received_wall_ms, rows.length], ["first", 10, 0]);
+  assertEquals([row?.payload, row?.received_wall_ms, rows.length], ["first", 10.5, 0]);
   const [found, ...gaps] = readGaps(db, { limit: 9 });
-  assertEquals([found?.to_seq, found?.reason, found?.declared_wall_ms], [6, "evicted", 10]);
+  assertEquals([found?.to_seq, found?.reason, found?.declared_wall_ms], [6, "evicted", 10.5]);
   assertEquals(gaps, []);
 });
 
@@ -120,6 +120,7 @@ Deno.test("SqliteEngine: a node is known by what was said last of it, or by what
   assertEquals([...known().nodes].sort(), [["a", { x: 2 }], ["b", { x: 1 }], c]);
   assertEquals([engine.forgetNode("c", false), engine.forgetNode("a", false)], [false, false]);
   assertEquals([...known().nodes], [["b", { x: 1 }]]);
+  assertEquals(engine.epoch("c", EPOCH)?.high_acked, 1, "what was acked stays acked");
   engine.putNodes(new Map([["a", { x: 3 }]]));
   assertEquals([...known().nodes].sort(), [["a", { x: 3 }], ["b", { x: 1 }]]);
 });
@@ -134,6 +135,7 @@ Deno.test("SqliteEngine forgets a node with all that there is of it, and nothing
   };
   fill("a", 30);
   fill("b", 5_001);
+  engine.putConfig({ target: "b", cfg_version: 3, config: {}, at_wall_ms: 1 });
   while (engine.sumUp());
   const others = rowsOf(db, "a");
   assert(Object.values(others).every((count) => count > 0));
@@ -144,6 +146,7 @@ Deno.test("SqliteEngine forgets a node with all that there is of it, and nothing
   assertEquals(numberOf(db, "SELECT COUNT(*) FROM rollup_fine"), others.rollup_fine);
   assertEquals(numberOf(db, "SELECT COUNT(*) FROM rollup_coarse"), others.rollup_coarse);
   assertEquals(rowsOf(db, "a"), others);
+  assertEquals(engine.open("h").configs.length, 1, "versions only go up");
   fill("b", 3);
   while (engine.sumUp());
   assertEquals(readMetrics(db, "b").map(({ name }) => name), ["temp_c"]);
@@ -198,13 +201,13 @@ Deno.test("SqliteEngine: what came after a node was forgotten is summed up also 
 
 Deno.test("SqliteEngine: plain SQL shows the anomalies with what was flagged", () => {
   const { db, engine } = openEngine();
-  commitTo(engine, [1, 2, 3], 1, { flagged: [2] });
+  commitTo(engine, [1, 2, 3], 1, { flagged: [2], score: 0 });
   assertEquals(db.sql("SELECT * FROM anomalies").all().map((row) => ({ ...row })), [{
     node_id: "a",
     epoch: EPOCH,
     seq: 2,
     ts_wall_ms: 62_000,
-    score: 4,
+    score: 0,
     metrics: '{"temp_c":{"z":9}}',
   }]);
 });
@@ -215,7 +218,7 @@ Deno.test("SqliteEngine: of a target the last configuration is kept, with its ve
     target,
     cfg_version,
     config: { sample_hz: cfg_version },
-    at_wall_ms: 10 * cfg_version,
+    at_wall_ms: 10 * cfg_version + 0.5,
   });
   for (const config of [one("*", 1), one("a", 2), one("*", 3)]) engine.putConfig(config);
   const configs = engine.open("h").configs.toSorted((a, b) => a.cfg_version - b.cfg_version);
@@ -224,13 +227,13 @@ Deno.test("SqliteEngine: of a target the last configuration is kept, with its ve
 
 Deno.test("SqliteEngine keeps the last hundred thousand events, and says which it can't keep", () => {
   const { db, engine } = openEngine();
-  const event = (n: number) => ({ at_wall_ms: n, node_id: "a", kind: "gap", detail: { n } });
+  const event = (n: number) => ({ at_wall_ms: n + 0.5, node_id: "a", kind: "gap", detail: { n } });
   const bad = { ...event(0), detail: { n: 1n } };
   assertEquals(engine.addEvents(upTo(100_000).map(event)), 0);
   assertEquals(numberOf(db, "SELECT COUNT(*) FROM events"), 100_000);
   assertEquals(engine.addEvents([event(100_001), bad, event(100_002), bad]), 2);
   assertEquals(numberOf(db, "SELECT COUNT(*) FROM events"), 100_000);
-  assertEquals(numberOf(db, "SELECT MIN(at_wall_ms) FROM events"), 3);
+  assertEquals(numberOf(db, "SELECT MIN(at_wall_ms) FROM events"), 3.5);
   assertEquals(readEvents(db, { limit: 1 })[0]?.detail, { n: 100_002 });
 });
 
