@@ -81,6 +81,12 @@ Deno.test("ConfigAuthority: only what the node would get is set again, and only 
   assertEquals(configs.noteVersion("pump-8", 9)?.config, { sample_hz: 1 });
 });
 
+Deno.test("ConfigAuthority: who gets a configuration may change what it got, and nobody else's", () => {
+  const configs = restored(rowOf("*", 5));
+  (configs.desired("pump-7")!.config as Record<string, unknown>).sample_hz = 99;
+  assertEquals(configs.desired("pump-7")?.config, { sample_hz: 5 });
+});
+
 Deno.test("ConfigAuthority: versions are given out in order, durable before they are in force", async () => {
   const writes: { row: ConfigRow; done: (error?: Error) => void }[] = [];
   const configs = new ConfigAuthority({

@@ -141,15 +141,17 @@ Deno.test("Registry: a heartbeat says how the node is now, and since when things
 });
 
 Deno.test("Registry: what a node that leaves was doing is over, what it has is remembered", () => {
-  const { registry, clock, connect } = setUp();
+  const { registry, clock, connect, beat } = setUp();
   for (const id of ["a", "b"]) registry.register(connect(id, { next_seq: 41 }));
   registry.received(registry.get("a")!, { isAnomaly: false, clockJumped: false });
   registry.tick();
   assertEquals(registry.replaying, 2);
+  beat("a", { final: true, degraded: true, next_seq: 41 });
   clock.ms = 700;
   registry.disconnected(registry.get("a")!);
-  const { connected, replaying, rate, last_seen_wall_ms, backlog } = registry.get("a")!;
-  assertEquals([connected, replaying, rate, backlog], [false, false, 0, 40]);
+  const { connected, replaying, rate, last_seen_wall_ms } = registry.get("a")!;
+  assertEquals([connected, replaying, rate], [false, false, 0]);
+  assertSays(registry.get("a")!, { stopped: true, degraded: true, backlog: 40, next_seq: 41 });
   assertEquals(last_seen_wall_ms, START + 700);
   assertEquals(registry.replaying, 1);
 });

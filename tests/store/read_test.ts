@@ -38,6 +38,7 @@ const BY_NUMBER: [query: Partial<RecordQuery>, found: string][] = [
   [{ after_seq: 6 }, "7 8"],
   [{ before_seq: 3 }, "1 2"],
   [{ after_seq: 2, before_seq: 5, newest_first: true }, "4 3"],
+  [{ before_seq: 0 }, ""],
   [{ anomalies_only: true }, "3 6"],
   [{ anomalies_only: true, newest_first: true, after_seq: 3 }, "6"],
   [{ epoch: OTHER }, "o1 o2 o3"],
@@ -49,6 +50,7 @@ const BY_NUMBER: [query: Partial<RecordQuery>, found: string][] = [
 const BY_TIME: [query: Partial<RecordQuery>, found: string][] = [
   [{ from_wall_ms: 0 }, "1 2 3 4 5 6 7 8 o1 o2 o3"],
   [{ to_wall_ms: 21_000 }, "1 2"],
+  [{ to_wall_ms: 0 }, ""],
   [{ from_wall_ms: 25_000 }, "7 8 o1 o2 o3"],
   [{ from_wall_ms: 25_001, to_wall_ms: 30_002 }, "8 o1"],
   [{ from_wall_ms: 30_002, to_wall_ms: 30_003 }, "o2"],
