@@ -1,3 +1,4 @@
+import { configure, reset } from "@logtape/logtape";
 import { assertEquals } from "@std/assert";
 import { EventLog } from "../../lib/host/event_log.ts";
 import type { EventRow, Store } from "../../lib/store/store.ts";
@@ -125,4 +126,23 @@ Deno.test("EventLog: the minute of a flood begins with the first event of its no
   log.tick();
   await log.save();
   assertEquals(stored.length, TOLD + 1);
+});
+
+Deno.test("EventLog: the log shows values and names of nodes, on one line that controls no terminal", async () => {
+  const { log } = setUp();
+  const lines: unknown[] = [];
+  await configure({
+    sinks: { list: ({ properties }) => lines.push(properties) },
+    loggers: [
+      { category: "holdfast", sinks: ["list"] },
+      { category: ["logtape", "meta"], lowestLevel: "fatal" },
+    ],
+  });
+  log.add("anomaly_fleet", "*", { nodes: ["a", "b"], around: [[1, 2]], peak: { z: 1 }, n: 3 });
+  log.add("config_refused", "a", { error: "\x1b[2J\nno", long: "x".repeat(1_000) });
+  await reset();
+  const [fleet, refused] = lines as { node_id: string; kind: string; text: string }[];
+  assertEquals([fleet?.node_id, fleet?.kind, fleet?.text], ["*", "anomaly_fleet", "nodes=a,b n=3"]);
+  const controls = [...refused!.text].filter((sign) => sign < " ");
+  assertEquals([controls, refused!.text.length <= 501], [[], true]);
 });
