@@ -63,13 +63,14 @@ Deno.test("AnomalyEvents: only what opens makes an event of the fleet, with the 
   const say = (state: AnomalyEvent["state"]) => {
     for (const id of ["a", "b", "c"]) {
       const node = { node_id: id, boot_id: "b", clock_offset_ms: 50_000 } as Node;
-      anomalies.eventsOf(node, recordOf(id, [{ ...EVENT, state }]), 51_500);
+      anomalies.eventsOf(node, recordOf(id, [{ ...EVENT, state, duration_ms: 400 }]), 51_500);
     }
     return anomalies.tick(60_000, 3);
   };
   assertEquals([say("update"), say("close")], [[], []]);
   const [fleet, ...others] = say("open");
   assertEquals(others, []);
+  assertEquals(fleet?.detail.since_wall_ms, 51_000, "when it began");
   assertEquals([fleet?.detail.metrics, fleet?.detail.ids, fleet?.detail.connected], [
     ["temp_c"],
     ["1-x", "1-x", "1-x"],

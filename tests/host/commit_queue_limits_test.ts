@@ -119,6 +119,27 @@ Deno.test("CommitQueue: one commit at a time; a full load that came meanwhile fo
   assertEquals(waiting, [0, 1, 0, 3, 0, 1, 0]);
 });
 
+Deno.test("CommitQueue: gaps are no records, and are committed also where they come during a commit", async () => {
+  const { queue, commits, add, pass } = setUp({ recordsMax: 1 });
+  const a = ledgerOf("a");
+  const lose = (seq: number) => {
+    a.offerGap({ from_seq: seq, to_seq: seq, reason: "evicted" });
+    queue.added(a, 0, EMPTY_BYTES);
+    return [queue.waitingRecords, commits.length];
+  };
+  assertEquals([lose(5), lose(9)], [[0, 0], [0, 0]]);
+  await pass(1_000);
+  assertEquals(commits.length, 1);
+  assertEquals(lose(13), [0, 1]);
+  commits[0]!.done();
+  await pass(1_000);
+  assertEquals(commits.length, 2);
+  commits[1]!.done();
+  await pass(0);
+  add(a, 1);
+  assertEquals(commits.length, 3);
+});
+
 Deno.test("CommitQueue: a commit takes a mebibyte, the first that came first, and the rest follows", async () => {
   const { queue, commits, add, pass } = setUp({ recordsMax: 3 });
   const [a, b, c] = ["a", "b", "c"].map(ledgerOf) as [Ledger, Ledger, Ledger];

@@ -76,7 +76,8 @@ Deno.test("Intake: a record goes to the store as its line, with its own times, a
   const { record, ledger, added, intake, registry, activity, node, told } = setUp();
   assertEquals(record(1, { anomaly: { is_anomaly: true, score: 4, metrics: {} } }), "new");
   assertEquals(added, [[1, ledger.heldBytes]]);
-  assertEquals(record(1), "known");
+  const watch = activity.watch("a");
+  assertEquals([record(1), watch.take()], ["known", []]);
   assertEquals(added.length, 1);
   const [row, ...others] = ledger.beginCommit().records;
   assertEquals([row?.ts_wall_ms, row?.ts_mono_ms, others.length], [5_000, 700, 0]);

@@ -30,7 +30,7 @@ function setUp({ known = new Map<string, unknown>(), nodesMax = 10 } = {}) {
   ) => {
     const moment = { ts_wall_ms: 5, ts_mono_ms: clock.ms + 1_000 };
     return registry.connected(hello(nodeId, moment, more) as unknown as Hello, {
-      peer: "p:1",
+      peer: `p:${clock.ms}`,
       encoding: "block",
       highAcked,
       configVersion,
@@ -80,7 +80,7 @@ Deno.test("Registry: a connection is all that is known of the present, whatever 
   assertSays(registry.get("a")!, {
     connected: true,
     stopped: false,
-    peer: "p:1",
+    peer: "p:9000",
     encoding: "block",
     epoch,
     boot_id: "c",

@@ -33,7 +33,7 @@ function rowsOf(db: Database, nodeId: string): Record<string, number> {
 
 Deno.test("SqliteEngine gives records back as they came, to the last character", () => {
   const { db, engine } = openEngine();
-  const payload = (seq: number) => seq === 1 ? "é🙂 eins" : `zwei ${seq}`;
+  const payload = (seq: number) => seq === 1 ? "é🙂 eins" : `zwei ${seq} `;
   const wallMs = (seq: number) => seq + 0.25;
   commitTo(engine, [1, 2], 777.5, { flagged: [2], score: 0, payload, wallMs });
   commitTo(engine, [3], 888, { score: 5, payload });
@@ -49,7 +49,7 @@ Deno.test("SqliteEngine gives records back as they came, to the last character",
     score: 0,
     payload: "é🙂 eins",
   });
-  assertEquals([second?.is_anomaly, second?.score, second?.payload], [true, 0, "zwei 2"]);
+  assertEquals([second?.is_anomaly, second?.score, second?.payload], [true, 0, "zwei 2 "]);
   assertEquals([third?.is_anomaly, third?.received_wall_ms], [false, 888]);
   commitTo(engine, [4, 5], 999, { flagged: [4, 5], score: -3 });
   commitTo(engine, [6], 999, { flagged: [6], score: 2.5 });
