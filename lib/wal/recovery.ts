@@ -283,7 +283,11 @@ async function readEnd(
 function findGaps(segments: readonly FoundSegment[], highAcked: number): GapList {
   const gaps = new GapList();
   let held = highAcked;
-  for (const [index, segment] of segments.entries()) {
+  // What was written again says nothing: its seqs are in later segments, which say what is lost before them.
+  const last = segments.filter(({ base }, index) =>
+    segments.slice(index + 1).every((later) => later.base > base)
+  );
+  for (const [index, segment] of last.entries()) {
     const hole = held + 1;
     if (segment.base > hole) {
       const before: LossReason = index === 0 ? "evicted" : "corrupt";
