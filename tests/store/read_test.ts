@@ -2,12 +2,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { CFG_VERSION_MAX, SEQ_JUMP_MAX, SEQ_MAX } from "../../lib/limits.ts";
 import {
+  readBytes,
   readEvents,
   readGaps,
   readMetrics,
   readRecords,
   readSeries,
-  readSize,
 } from "../../lib/store/sqlite/queries.ts";
 import type { Database } from "../../lib/platform/sqlite.ts";
 import { isByTime, knownNodes, type RecordQuery } from "../../lib/store/store.ts";
@@ -231,16 +231,23 @@ Deno.test("events are given in the order in which they were told, whatever the c
   assertEquals([id, at_wall_ms, node_id, kind, detail], [1, 300, "a", "anomaly_open", {}]);
 });
 
+Deno.test("a metric of a device that thinks it is 1970 is listed like any", () => {
+  const { db, engine } = openEngine();
+  commitTo(engine, [1, 2, 3], 1, { wallMs: (seq) => 1_000 * seq });
+  while (engine.sumUp());
+  assertEquals(readMetrics(db, "a"), [{ name: "temp_c", first_ms: 0, last_ms: 0 }]);
+});
+
 Deno.test("the size is that of what is left, not of all that ever came", () => {
   const { db, engine } = openEngine();
-  assertEquals(readSize(db).records, 0);
+  assertEquals(engine.records, 0);
   commitTo(engine, upTo(10), 100);
   commitTo(engine, upTo(15, 11), 900);
-  assertEquals(readSize(db).records, 15);
+  assertEquals(engine.records, 15);
   engine.keepWithin({ ageMs: 0 });
   while (engine.retention.slice(500, 0));
-  assertEquals(readSize(db).records, 5);
-  assert(readSize(db).bytes > 4_096);
+  assertEquals(engine.records, 5);
+  assert(readBytes(db) > 4_096);
 });
 
 Deno.test("configurations that can't be are left out at a start, the others are in force", () => {

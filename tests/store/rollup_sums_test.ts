@@ -150,17 +150,6 @@ Deno.test("RollUp: what was read and not written is read again after a restart, 
   }
 });
 
-Deno.test("RollUp: records of a table that was emptied by hand are summed up from the first", () => {
-  const { db, engine } = openEngine();
-  commitTo(engine, upTo(9), 1);
-  engine.sumUp();
-  db.exec("DELETE FROM records; DELETE FROM spans;");
-  const next = new SqliteEngine(db, () => 0);
-  commitTo(next, upTo(4), 1);
-  next.sumUp();
-  assertEquals(numberOf(db, "SELECT SUM(records) FROM spans"), 4);
-});
-
 Deno.test("RollUp: a write that fails leaves nothing half done, and all is summed up the next time", () => {
   const { db, engine } = openEngine();
   commitTo(engine, [1], 1, { wallMs: () => 60_000 });

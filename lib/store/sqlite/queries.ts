@@ -271,20 +271,19 @@ function rolledUp(
   return seriesColumns(plan, query.to_wall_ms, sums, complete);
 }
 
-/** The metrics of a node by name. */
+/** The metrics of a node by name; without those of which retention left nothing. */
 export function readMetrics(db: Database, nodeId: string): StoredMetric[] {
-  const end = (id: unknown, of: "MIN" | "MAX") =>
-    Number(
-      db.sql(`SELECT ${of}(bucket) AS at FROM rollup_fine WHERE series = ?`).get(Number(id))!.at,
-    );
+  // Both ends of the primary key; together they would be a scan.
+  const ends = db.sql(
+    "SELECT (SELECT MIN(bucket) FROM rollup_fine WHERE series = s.id) AS first, " +
+      "(SELECT MAX(bucket) FROM rollup_fine WHERE series = s.id) AS last FROM series s WHERE id = ?",
+  );
   return db.sql("SELECT id, metric FROM series WHERE node_id = ? ORDER BY metric").all(nodeId)
-    .map(({ id, metric }) => ({
-      name: String(metric),
-      first_ms: end(id, "MIN"),
-      last_ms: end(id, "MAX"),
-    }))
-    // One of whom retention left nothing.
-    .filter(({ last_ms }) => last_ms > 0);
+    .flatMap(({ id, metric }) => {
+      const { first, last } = ends.get(Number(id))!;
+      if (last === null) return [];
+      return [{ name: String(metric), first_ms: Number(first), last_ms: Number(last) }];
+    });
 }
 
 /** See {@linkcode HistoryQuery}. */
