@@ -54,9 +54,19 @@ export class EventLog {
 
   /** To be called every second or so: tells of what was held back. */
   tick(): void {
-    const now = this.#clock.monotonicMs();
+    this.#tellHeld(this.#clock.monotonicMs() - FLOOD_MS);
+  }
+
+  /** Tells of everything that is held back, and writes what waits. Never rejects. */
+  async close(): Promise<void> {
+    this.#tellHeld(Infinity);
+    await this.save();
+  }
+
+  /** Tells of what floods that began at `untilMs` or before hold back. */
+  #tellHeld(untilMs: number): void {
     for (const [nodeId, { sinceMs, held }] of this.#floods) {
-      if (now - sinceMs < FLOOD_MS) continue;
+      if (sinceMs > untilMs) continue;
       this.#floods.delete(nodeId);
       for (const [kind, { count, detail }] of held) {
         this.#tell(kind, nodeId, count === 1 ? detail : { ...detail, count });

@@ -227,7 +227,7 @@ export class Host {
     await this.#running;
     await this.#commits.flush();
     await this.registry.save();
-    await this.events.save();
+    await this.events.close();
     await this.store.close();
   }
 

@@ -119,8 +119,7 @@ export class SessionDriver {
   /** Takes nothing in any more, acks what becomes durable of what came, and ends with an `error` message. */
   async finish(code: ErrorCode, message: string, retryAfterMs: number): Promise<void> {
     this.#isStopping = true;
-    if (this.ledger !== undefined) await this.#parts.intake.settled(this.ledger);
-    this.ack();
+    await this.#ackLast();
     this.refuse(code, message, retryAfterMs);
   }
 
@@ -152,10 +151,21 @@ export class SessionDriver {
 
   /** Tells what is durable now. While one message leaves, the ack waits and covers more. */
   ack(): void {
-    const { ledger } = this;
-    if (!this.isOpen || ledger === undefined) return;
+    if (!this.isOpen) return;
     this.#ackDue = this.#sending > 0 || this.#parts.faults.holdsAcks();
-    if (this.#ackDue) return;
+    if (!this.#ackDue) this.#sendAck();
+  }
+
+  /** Waits until all that came is durable, and tells that at once: nothing is told after it. */
+  async #ackLast(): Promise<void> {
+    if (this.ledger === undefined) return;
+    await this.#parts.intake.settled(this.ledger);
+    if (this.isOpen && !this.#parts.faults.holdsAcks()) this.#sendAck();
+  }
+
+  #sendAck(): void {
+    const { ledger } = this;
+    if (ledger === undefined) return;
     const message = this.#session.ack(ledger, this.#credit());
     if (message !== undefined) this.#send(message);
   }
@@ -175,10 +185,7 @@ export class SessionDriver {
     }
     if (this.#isStopping || this.#closed) return;
     // The node sends no more, but may still read: it hears of all that it sent.
-    if (this.ledger !== undefined) {
-      await this.#parts.intake.settled(this.ledger);
-      this.ack();
-    }
+    await this.#ackLast();
     this.close();
   }
 

@@ -91,6 +91,7 @@ Deno.test("each kind of setting takes what it says, texts too, and nothing beyon
 Deno.test("a value that is refused is named with its setting, its source, what is needed and what came", () => {
   const cases: [Setting, given: unknown, text: string][] = [
     [NUMBER, 11, "s (file): expected a number from 0.5 to 10 (Hz), got 11"],
+    [INTEGER, " ", 's (file): expected a whole number from 0 to 10, got " "'],
     [INTEGER, "x", 's (file): expected a whole number from 0 to 10, got "x"'],
     [TEXT, "b", 's (file): expected only a, got "b"'],
     [TEXT, "aaa", "s (file): three are too many"],

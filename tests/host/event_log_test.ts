@@ -146,3 +146,21 @@ Deno.test("EventLog: the log shows values and names of nodes, on one line that c
   const controls = [...refused!.text].filter((sign) => sign < " ");
   assertEquals([controls, refused!.text.length <= 501], [[], true]);
 });
+
+Deno.test("EventLog: what comes while others are written is written next", async () => {
+  const { log, stored } = setUp();
+  log.add("gap", "a", { n: 1 });
+  const saving = log.save();
+  log.add("gap", "a", { n: 2 });
+  await saving;
+  assertEquals(stored.map(({ detail }) => detail.n), [1]);
+  await log.save();
+  assertEquals([stored.map(({ detail }) => detail.n), log.lost], [[1, 2], 0]);
+});
+
+Deno.test("EventLog: a host that stops tells of what a flood holds back", async () => {
+  const { log, stored } = setUp();
+  for (let n = 1; n <= TOLD + 3; n++) log.add("gap", "a", { n });
+  await log.close();
+  assertEquals(stored.slice(TOLD).map(({ detail }) => detail), [{ n: TOLD + 3, count: 3 }]);
+});

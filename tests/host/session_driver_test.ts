@@ -1,6 +1,6 @@
 /** A session on a connection, as the host keeps it. */
 import { assert, assertEquals } from "@std/assert";
-import { TestHost, until } from "../web/test_host.ts";
+import { settle, TestHost, until } from "../web/test_host.ts";
 import { realTest } from "../real.ts";
 
 realTest(
@@ -44,3 +44,47 @@ realTest(
     await test.stop();
   },
 );
+
+for (
+  const [how, leave] of [
+    ["half-closes", (_test: TestHost, wire: { endInput(): void }) => wire.endInput()],
+    ["is sent away by a host that stops", (test: TestHost) => void test.host.stop()],
+  ] as const
+) {
+  realTest(
+    `a node that ${how} is told of all that it sent, also where it reads slowly and a commit is under way`,
+    async () => {
+      const test = await TestHost.start();
+      const wire = await test.connect("pump-7");
+      wire.isDeaf = true;
+      wire.say(test.record("pump-7", 1));
+      await until("the first ack is on its way", async () => {
+        await test.clock.advance(100);
+        return wire.sent.includes('"high_acked":1');
+      });
+      const { store } = test.host;
+      const commit = store.commit.bind(store);
+      let begun = false, goOn = () => {};
+      const mayGoOn = new Promise<void>((resolve) => goOn = resolve);
+      store.commit = async (...args) => {
+        begun = true;
+        await mayGoOn;
+        return commit(...args);
+      };
+      wire.say(test.record("pump-7", 2));
+      await until("the commit has begun", async () => {
+        await test.clock.advance(100);
+        return begun;
+      });
+      leave(test, wire);
+      await settle();
+      goOn();
+      await until("closed", async () => {
+        await test.clock.advance(100);
+        return wire.isClosed;
+      });
+      assert(wire.sent.includes('"high_acked":2'), wire.sent);
+      if (how === "half-closes") await test.stop();
+    },
+  );
+}

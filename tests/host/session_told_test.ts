@@ -71,6 +71,12 @@ Deno.test("Session: a welcome says all that the node needs to go on", () => {
   });
 });
 
+Deno.test("Session: a welcome says the highest seq, also where it can't name each range, or none", () => {
+  const many = Array.from({ length: 600 }, (_, i): Range => [10 * i + 10, 10 * i + 12]);
+  assertEquals(welcome(greeted(), durable(7, many)).max_seq, 6_002);
+  assertEquals(welcome(greeted(), { ...durable(7), maxSeq: 9 }).max_seq, 9);
+});
+
 Deno.test("Session: what the welcome said is no news, neither acks nor credit nor configuration", () => {
   const many = Array.from({ length: 600 }, (_, i): Range => [10 * i + 10, 10 * i + 12]);
   const config = { cfg_version: 4, config: {} };

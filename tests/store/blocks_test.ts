@@ -237,6 +237,19 @@ Deno.test("a damaged block costs its own records, before and after it would be s
   assertEquals(engine.records, 0);
 });
 
+Deno.test("retention leaves a joined block until its youngest record is old", () => {
+  const { db, engine } = open();
+  commit(engine, range(1, 500), 500, START);
+  commit(engine, range(501, 1_024), 1_024, START + 1_000);
+  seal(engine, START + 1_000);
+  assertEquals(blocksIn(db, "sealed"), [[1, 1_024]]);
+  engine.keepWithin({ ageMs: HOUR_MS });
+  while (engine.retention.slice(START + 1_000 + HOUR_MS, 0));
+  assertEquals(engine.records, 1_024);
+  while (engine.retention.slice(START + 1_001 + HOUR_MS, 0));
+  assertEquals(engine.records, 0);
+});
+
 Deno.test("retention by bytes takes the oldest blocks first, those of other nodes as well", () => {
   const { engine, db } = open();
   for (let round = 0; round < 6; round++) {

@@ -55,8 +55,12 @@ class Wire implements Connection {
   readonly peer = "test:1";
   #chunks: Uint8Array[] = [];
   #waiting: ((chunk: Uint8Array | undefined) => void) | undefined;
-  #closed = false;
+  #isAtEnd = false;
   sent = "";
+  /** The host has closed it. */
+  isClosed = false;
+  /** The node doesn't read: what is written to it stays on its way. */
+  isDeaf = false;
 
   /** The messages arrive in one piece. */
   say(...messages: readonly unknown[]): void {
@@ -68,15 +72,20 @@ class Wire implements Connection {
   }
   read(): Promise<Uint8Array | undefined> {
     if (this.#chunks.length > 0) return Promise.resolve(this.#chunks.shift());
-    if (this.#closed) return Promise.resolve(undefined);
+    if (this.#isAtEnd) return Promise.resolve(undefined);
     return new Promise((resolve) => this.#waiting = resolve);
   }
   write(bytes: Uint8Array): Promise<void> {
     this.sent += new TextDecoder().decode(bytes);
-    return Promise.resolve();
+    return this.isDeaf ? new Promise(() => {}) : Promise.resolve();
   }
   close(): void {
-    this.#closed = true;
+    this.isClosed = true;
+    this.endInput();
+  }
+  /** The node says nothing any more, but may read. */
+  endInput(): void {
+    this.#isAtEnd = true;
     this.#waiting?.(undefined);
   }
 }
