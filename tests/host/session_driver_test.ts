@@ -45,6 +45,23 @@ realTest(
   },
 );
 
+realTest("what a node repeats is acked again at once, without another commit", async () => {
+  const test = await TestHost.start();
+  const wire = await test.filled("pump-7", 2);
+  const acks = () => wire.sent.split('"high_acked":2').length - 1;
+  await until("the second is acked", async () => {
+    await test.clock.advance(100);
+    return acks() > 0;
+  });
+  const before = acks();
+  wire.say(test.record("pump-7", 2));
+  await settle();
+  wire.say({ type: "gap", from_seq: 1, to_seq: 2, reason: "evicted" });
+  await settle();
+  assertEquals(acks() - before, 2);
+  await test.stop();
+});
+
 for (
   const [how, leave] of [
     ["half-closes", (_test: TestHost, wire: { endInput(): void }) => wire.endInput()],
