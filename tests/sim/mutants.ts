@@ -167,6 +167,7 @@ const MUTANTS: Mutant[] = [
     file: "lib/wal/compaction.ts",
     find: "const to = Math.min(oldest.end, inMemoryFrom() - 1);",
     put: "const to = Math.max(oldest.end, inMemoryFrom() - inMemoryFrom());",
+    world: "safe",
   },
   {
     name: "acks speak of what waits for its commit",
@@ -191,6 +192,7 @@ const MUTANTS: Mutant[] = [
     file: "lib/node/downsample.ts",
     find: "if (samples <= 1 || sample.anomaly.is_anomaly) return",
     put: "if (samples <= 1) return",
+    world: "restored",
   },
   {
     name: "a detector learns from what it flags, until it flags nothing",
