@@ -55,7 +55,7 @@ realTest("a host stays below 256 MB while a hundred nodes drain at once", async 
 realTest(
   "retention by bytes keeps up with the fastest ingest and gives the space back",
   async () => {
-    const limit = 32_000_000;
+    const limit = 3_000_000;
     await withHost(["--retention-bytes", String(limit)], async (host, address, directory) => {
       let most = 0;
       for (let round = 0; round < 6; round++) {
@@ -63,7 +63,7 @@ realTest(
         most = Math.max(most, (await Deno.stat(`${directory}/holdfast.db`)).size);
       }
       console.log(`store: at most ${(most / 1e6).toFixed(0)} MB of ${limit / 1e6}`);
-      assert(most < 2 * limit, `${most} bytes while 165 MB came in`);
+      assert(most < 2 * limit, `${most} bytes while 6 MB came in`);
       await eventually("within the limit", async () => {
         const { size } = await Deno.stat(`${directory}/holdfast.db`);
         return size < 1.2 * limit;
