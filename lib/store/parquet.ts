@@ -1,6 +1,7 @@
 /** Records as a Parquet file, for DuckDB, pandas and the like; see `docs/data.md`. */
 import { gzipSync } from "node:zlib";
 import { type ColumnSource, ParquetWriter, type Writer } from "hyparquet-writer";
+import { own } from "./series.ts";
 import type { StoredRow } from "./store.ts";
 
 /** Records that are held in memory and written together. */
@@ -12,13 +13,6 @@ interface Column {
   readonly type: "STRING" | "INT64" | "DOUBLE" | "BOOLEAN" | "TIMESTAMP";
   readonly optional?: true;
   readonly value: (row: StoredRow, record: Readonly<Record<string, unknown>>) => unknown;
-}
-
-/** Own property of what may be anything. */
-function own(of: unknown, name: string): unknown {
-  return typeof of === "object" && of !== null && Object.hasOwn(of, name)
-    ? (of as Record<string, unknown>)[name]
-    : undefined;
 }
 
 function wholeOr(value: unknown, other: number): bigint {

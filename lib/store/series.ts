@@ -57,7 +57,8 @@ export function addTo<K>(sums: Map<K, Sum>, key: K, one: Readonly<Sum>): void {
 /** Longest name of a metric that is summed up. */
 const NAME_LENGTH_MAX = 200;
 
-function own(from: unknown, name: string): unknown {
+/** What is set on a thing of any kind itself, never what every object has. */
+export function own(from: unknown, name: string): unknown {
   return typeof from === "object" && from !== null && Object.hasOwn(from, name)
     ? (from as Record<string, unknown>)[name]
     : undefined;

@@ -16,16 +16,10 @@ import { packBatch } from "../../lib/store/sqlite/pack.ts";
 import { readGaps, readRecords } from "../../lib/store/sqlite/queries.ts";
 import type { RecordRow } from "../../lib/store/store.ts";
 import { EPOCH } from "../messages.ts";
+import { openEngine } from "./in_memory.ts";
 
 const START = 1_700_000_000_000;
 const HOUR_MS = 3_600_000;
-
-function open(): { db: Database; engine: SqliteEngine } {
-  const db = openDatabase(":memory:");
-  const engine = new SqliteEngine(db, () => 0);
-  engine.open("host-1");
-  return { db, engine };
-}
 
 function record(seq: number, value = seq): RecordRow {
   const is_anomaly = seq % 37 === 0;
@@ -104,7 +98,7 @@ Deno.test("bytes of any kind are a block's records or none, and never an error",
 Deno.test("what is asked for is found, in whatever pieces it came and whatever was sealed in between", () => {
   for (let seed = 1; seed <= 12; seed++) {
     const random = seededRandom(seed);
-    const { db, engine } = open();
+    const { db, engine } = openEngine();
     const stored = new Map<number, RecordRow>();
     let next = 1;
     // Pieces in the order of seqs, with holes that are filled later or never, and repeats.
@@ -156,7 +150,7 @@ Deno.test("what is asked for is found, in whatever pieces it came and whatever w
 });
 
 Deno.test("small blocks are joined, and only where they are whole: below high_acked, summed up", () => {
-  const { db, engine } = open();
+  const { db, engine } = openEngine();
   for (let seq = 1; seq <= 1_500; seq += 10) commit(engine, range(seq, seq + 9), 700);
   while (engine.sealSome(START, 0));
   assertEquals(blocksIn(db, "sealed"), [], "nothing is summed up");
@@ -170,7 +164,7 @@ Deno.test("small blocks are joined, and only where they are whole: below high_ac
 
 Deno.test("a few records that wait are sealed after an hour, or an eighth of the age that is kept", () => {
   for (const [ageMs, waitMs] of [[undefined, HOUR_MS], [HOUR_MS, HOUR_MS / 8]] as const) {
-    const { db, engine } = open();
+    const { db, engine } = openEngine();
     if (ageMs !== undefined) engine.keepWithin({ ageMs });
     commit(engine, range(1, 5), 5);
     commit(engine, range(6, 9), 9, START + waitMs);
@@ -184,7 +178,7 @@ Deno.test("a few records that wait are sealed after an hour, or an eighth of the
 });
 
 Deno.test("records are in one table whatever ends while they move", () => {
-  const { db, engine } = open();
+  const { db, engine } = openEngine();
   commit(engine, range(1, 1_024), 1_024);
   while (engine.sumUp());
   const inTransaction = db.inTransaction.bind(db);
@@ -201,7 +195,7 @@ Deno.test("records are in one table whatever ends while they move", () => {
 });
 
 Deno.test("after a restart sealing goes on, no number is given out twice, and nothing is summed up twice", () => {
-  const { db, engine } = open();
+  const { db, engine } = openEngine();
   commit(engine, range(1, 600), 600);
   while (engine.sumUp());
   engine.keepWithin({ ageMs: 1 });
@@ -220,7 +214,7 @@ Deno.test("after a restart sealing goes on, no number is given out twice, and no
 });
 
 Deno.test("a damaged block costs its own records, before and after it would be sealed", () => {
-  const { db, engine } = open();
+  const { db, engine } = openEngine();
   for (const [from, to] of [[1, 300], [301, 600], [601, 900], [901, 1_200]] as const) {
     commit(engine, range(from, to), to);
   }
@@ -238,7 +232,7 @@ Deno.test("a damaged block costs its own records, before and after it would be s
 });
 
 Deno.test("retention leaves a joined block until its youngest record is old", () => {
-  const { db, engine } = open();
+  const { db, engine } = openEngine();
   commit(engine, range(1, 500), 500, START);
   commit(engine, range(501, 1_024), 1_024, START + 1_000);
   seal(engine, START + 1_000);
@@ -251,7 +245,7 @@ Deno.test("retention leaves a joined block until its youngest record is old", ()
 });
 
 Deno.test("retention by bytes takes the oldest blocks first, those of other nodes as well", () => {
-  const { engine, db } = open();
+  const { engine, db } = openEngine();
   for (let round = 0; round < 6; round++) {
     for (const node of ["a", "b"]) {
       commit(engine, range(1_024 * round + 1, 1_024 * (round + 1)), 9_999, START + round, node);
@@ -270,7 +264,7 @@ Deno.test("retention by bytes takes the oldest blocks first, those of other node
 });
 
 Deno.test("a gap that lies in a block, or between two, says when its neighbours were made", () => {
-  const { engine, db } = open();
+  const { engine, db } = openEngine();
   commit(engine, [...range(1, 100), ...range(201, 300)], 300);
   const gaps = [[101, 200], [50, 60], [301, 400]].map(([from_seq, to_seq]) => ({
     from_seq: from_seq!,
@@ -331,4 +325,62 @@ Deno.test("records of an older database are moved, also where that ends in betwe
   while (engine.sumUp());
   const { n } = db.sql("SELECT SUM(n) AS n FROM rollup_fine").get()!;
   assertEquals(n, count - 2_000);
+});
+
+Deno.test("an epoch is not forgotten while a sealed record of it is left", () => {
+  const { engine, db } = openEngine();
+  commit(engine, range(1, 1_024), 1_024);
+  seal(engine);
+  assertEquals(blocksIn(db, "recent"), []);
+  engine.commit([packBatch({
+    state: { node_id: "a", epoch: "1".repeat(16), high_acked: 1, ranges: [], max_seq: 1 },
+    rangesChanged: true,
+    records: [record(1)],
+    gaps: [],
+  })], START + 1);
+  assertEquals(engine.forgetEmptyEpochs("a"), 2);
+});
+
+Deno.test("sealing looks at one epoch in a slice whose time is over, and comes to each", () => {
+  const { engine, db } = openEngine();
+  const nodes = ["a", "b", "c"];
+  // Of the last there is nothing to seal, however often it is looked at.
+  for (const node of nodes) commit(engine, range(1, 1_024), node === "c" ? 0 : 1_024, START, node);
+  for (const node of ["d", "e"]) commit(engine, range(1, 1_024), 0, START, node);
+  while (engine.sumUp());
+  const slices: [more: boolean, sealed: number][] = [];
+  do slices.push([engine.sealSome(START, 0), blocksIn(db, "sealed").length]); while (
+    slices.at(-1)![0]
+  );
+  // A slice that sealed looks once more whether there is more of that epoch.
+  assertEquals(slices, [[true, 1], [true, 1], [true, 2], [true, 2], [true, 2], [true, 2], [
+    false,
+    2,
+  ]]);
+});
+
+for (const [from, to] of [[1n, 2n ** 63n - 1n], [-(2n ** 63n), 2n ** 63n - 1n]] as const) {
+  Deno.test(`a block from ${from} to ${to} in the database stops neither a start nor a commit`, () => {
+    const { db } = openEngine();
+    const put = db.sql("INSERT INTO sealed VALUES (?, 'x', 'e', ?, ?, 0, 0, 0, 0, x'00')");
+    for (const id of [5n, 2n ** 62n]) put.run(id, from, to);
+    db.exec("UPDATE host SET value = '9007199254740991' WHERE key = 'rolled_up'");
+    const engine = new SqliteEngine(db, () => 0);
+    commit(engine, range(1, 3), 3);
+    commit(engine, range(4, 6), 6);
+    while (engine.sumUp());
+    const rows = readRecords(db, { node_id: "a", epoch: EPOCH, limit: 10 });
+    assertEquals(rows.map(({ seq }) => seq), [1, 2, 3, 4, 5, 6]);
+  });
+}
+
+Deno.test("records of an older database that came far apart are not one block: retention takes whole ones", () => {
+  const { db } = openEngine();
+  db.exec("UPDATE host SET value = '9' WHERE key = 'rolled_up'");
+  [0, HOUR_MS, HOUR_MS + 1, 3 * HOUR_MS].forEach((ms, index) =>
+    db.sql("INSERT INTO records VALUES ('a', ?, ?, 0, 0, ?, 0, 0, '{}')")
+      .run(EPOCH, index + 1, START + ms)
+  );
+  while (moveLegacyRecords(db) > 0);
+  assertEquals(blocksIn(db, "sealed"), [[1, 2], [3, 3], [4, 4]]);
 });

@@ -1,18 +1,12 @@
 /** Sums and spans stay true to the records, whatever fails or is deleted in between. */
 import { assertEquals } from "@std/assert";
-import { openDatabase, SqliteEngine } from "../../lib/store/sqlite/engine.ts";
+import { SqliteEngine } from "../../lib/store/sqlite/engine.ts";
 import { packBatch } from "../../lib/store/sqlite/pack.ts";
 import type { Database } from "../../lib/platform/sqlite.ts";
 import { EPOCH } from "../messages.ts";
+import { openEngine } from "./in_memory.ts";
 
 const BUCKET_MS = 20_000;
-
-function open(): { db: Database; engine: SqliteEngine } {
-  const db = openDatabase(":memory:");
-  const engine = new SqliteEngine(db, () => 0);
-  engine.open("host-1");
-  return { db, engine };
-}
 
 function commit(
   engine: SqliteEngine,
@@ -41,7 +35,7 @@ function count(db: Database, of: string): number {
 }
 
 Deno.test("RollUp: what a forgotten node had in memory doesn't come back", () => {
-  const { db, engine } = open();
+  const { db, engine } = openEngine();
   commit(engine, [1, 2, 3], 100_000);
   engine.rollUp.read(100);
   while (engine.forgetNode("a", true));
@@ -51,7 +45,7 @@ Deno.test("RollUp: what a forgotten node had in memory doesn't come back", () =>
 });
 
 Deno.test("RollUp: records that come after a node was forgotten are summed up, though rowids are given out again", () => {
-  const { db, engine } = open();
+  const { db, engine } = openEngine();
   commit(engine, [1, 2, 3], 100_000, "a");
   commit(engine, [1, 2, 3, 4, 5], 100_000, "b");
   while (engine.sumUp());
@@ -65,7 +59,7 @@ Deno.test("RollUp: records that come after a node was forgotten are summed up, t
 });
 
 Deno.test("RollUp: after a failed transaction no sum goes to a series that was rolled back", () => {
-  const { db, engine } = open();
+  const { db, engine } = openEngine();
   commit(engine, [1], 100_000);
   const inTransaction = db.inTransaction.bind(db);
   db.inTransaction = (work) =>
@@ -84,7 +78,7 @@ Deno.test("RollUp: after a failed transaction no sum goes to a series that was r
 });
 
 Deno.test("RollUp: records that retention takes before they were summed up are not taken off twice", () => {
-  const { db, engine } = open();
+  const { db, engine } = openEngine();
   commit(engine, [1], 100_000);
   commit(engine, [2, 3], 900_000);
   engine.sumUp();
@@ -96,7 +90,7 @@ Deno.test("RollUp: records that retention takes before they were summed up are n
 });
 
 Deno.test("Retention takes the sums of a column with its last record, and no other node's", () => {
-  const { db, engine } = open();
+  const { db, engine } = openEngine();
   commit(engine, [1, 2], 100_000, "a");
   commit(engine, [1, 2, 3], 900_000, "b");
   engine.sumUp();

@@ -70,17 +70,16 @@ export function decodeBlock(bytes: Uint8Array, fromSeq: number): BlockRow[] | un
   }
 }
 
-/** Blocks whose records follow each other as one, deflated; `undefined` where one of several is damaged. */
+/** A block with its bytes deflated; a damaged one stays as it is, and known as damaged. */
+export function deflateBlock(bytes: Uint8Array): Uint8Array {
+  const block = bytes[0] === PLAIN ? checked(bytes) : undefined;
+  return block === undefined ? bytes : packed(DEFLATED, deflateRawSync(block));
+}
+
+/** Blocks whose records follow each other as one, deflated; `undefined` where one of them is damaged. */
 export function joinBlocks(
   blocks: readonly { readonly bytes: Uint8Array; readonly records: number }[],
-): Uint8Array<ArrayBuffer> | undefined {
-  const [first] = blocks;
-  if (blocks.length === 1) {
-    const { bytes } = first!;
-    // A damaged one stays as it is, and known as damaged.
-    if (bytes[0] !== PLAIN || decodeBlock(bytes, 0) === undefined) return bytes.slice();
-    return packed(DEFLATED, deflateRawSync(bytes.subarray(HEAD_BYTES)));
-  }
+): Uint8Array | undefined {
   try {
     const lines = blocks.flatMap(({ bytes, records }) => {
       const some = linesOf(bytes);
@@ -101,10 +100,17 @@ function packed(how: number, block: Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-function linesOf(bytes: Uint8Array): string[] {
+/** What the checksum speaks of; `undefined` where it says something else. */
+function checked(bytes: Uint8Array): Uint8Array | undefined {
+  if (bytes.length < HEAD_BYTES) return undefined;
   const block = bytes.subarray(HEAD_BYTES);
   const checksum = new DataView(bytes.buffer, bytes.byteOffset).getUint32(1, true);
-  if (checksum !== crc32(block)) throw new Error("a block that was changed");
+  return checksum === crc32(block) ? block : undefined;
+}
+
+function linesOf(bytes: Uint8Array): string[] {
+  const block = checked(bytes);
+  if (block === undefined) throw new Error("a block that was changed");
   const plain = bytes[0] === DEFLATED
     ? inflateRawSync(block, { maxOutputLength: LINES_BYTES_MAX })
     : block;

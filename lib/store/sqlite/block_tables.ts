@@ -6,7 +6,13 @@
 import type { Database } from "../../platform/sqlite.ts";
 import { type Range, RangeSet } from "../../protocol/ranges.ts";
 import type { StoredRow } from "../store.ts";
-import { type BlockColumns, type BlockRow, decodeBlock, encodeBlock, joinBlocks } from "./block.ts";
+import {
+  type BlockColumns,
+  type BlockRow,
+  decodeBlock,
+  deflateBlock,
+  encodeBlock,
+} from "./block.ts";
 
 /** Where a block lies. */
 export type Tier = "recent" | "sealed";
@@ -32,6 +38,8 @@ export interface Block {
 
 const COLUMNS = "id, node_id, epoch, from_seq, to_seq, first_wall_ms, last_wall_ms, " +
   "received_wall_ms, anomalies, lines";
+/** A number above it is none that was given out. */
+export const ID_MAX = 2 ** 52;
 /** Blocks that are read at once. */
 const AT_ONCE = 8;
 
@@ -138,7 +146,7 @@ export function makeBlock(
     last_wall_ms: wallMs.at(-1)!,
     received_wall_ms: Math.max(...received),
     anomalies: scores.filter((score) => score >= 0).length,
-    lines: tier === "recent" ? bytes : joinBlocks([{ bytes, records: received.length }])!,
+    lines: tier === "recent" ? bytes : deflateBlock(bytes),
   };
 }
 
@@ -156,12 +164,14 @@ export function missingRanges(
   return new RangeSet(taken).missing(from, to);
 }
 
-/** Records in a table. */
-export function countRecords(db: Database, tier: Tier): number {
+/** Records in a table, and the highest number of a block in it. No content of it makes this fail. */
+export function sizeOf(db: Database, tier: Tier): { records: number; lastId: number } {
   const { n } = db.sql(
-    `SELECT SUM(to_seq - from_seq + 1) AS n FROM ${tier} INDEXED BY ${tier}_by_seq`,
+    "SELECT SUM(CAST(to_seq AS REAL) - from_seq + 1) AS n " +
+      `FROM ${tier} INDEXED BY ${tier}_by_seq`,
   ).get()!;
-  return Number(n ?? 0);
+  const { id } = db.sql(`SELECT MAX(id) AS id FROM ${tier} WHERE id <= ${ID_MAX}`).get()!;
+  return { records: Number(n ?? 0), lastId: Number(id ?? 0) };
 }
 
 /** All blocks of a table that are numbered above `after`, in the order in which they came. */

@@ -4,7 +4,7 @@
  */
 import { Database, isConstraint } from "../../platform/sqlite.ts";
 import type { ConfigRow, EpochState, EventRow, RetentionLimits, StoreState } from "../store.ts";
-import { countRecords, insertBlock, makeBlock, missingRanges, TIERS } from "./block_tables.ts";
+import { insertBlock, makeBlock, missingRanges, sizeOf, TIERS } from "./block_tables.ts";
 import { type PackedBatch, partOf, runsOf } from "./pack.ts";
 import { readEpoch, readState } from "./queries.ts";
 import { Retention } from "./retention.ts";
@@ -46,8 +46,9 @@ export class SqliteEngine {
     this.#sealing = new Sealing(db);
     let last = this.rollUp.writtenUntil;
     for (const tier of TIERS) {
-      last = Math.max(last, Number(db.sql(`SELECT MAX(id) AS id FROM ${tier}`).get()!.id ?? 0));
-      this.#records += countRecords(db, tier);
+      const { records, lastId } = sizeOf(db, tier);
+      last = Math.max(last, lastId);
+      this.#records += records;
     }
     this.#nextId = last + 1;
   }

@@ -2,6 +2,7 @@
 import type { Database } from "../../platform/sqlite.ts";
 import type { StoredRow } from "../store.ts";
 import { blocksInOrder, blocksOf, rowsOf } from "./block_tables.ts";
+import { summedUpThrough } from "./rollup.ts";
 
 /** Which records to take out. */
 export interface ExportQuery {
@@ -47,9 +48,7 @@ export function exportMetrics(db: Database, { nodeId }: ExportQuery): string[] {
       .map((row) => String(row.metric)),
   );
   // What is not summed up yet may have new ones.
-  const summedUp = Number(
-    db.sql("SELECT value FROM host WHERE key = 'rolled_up'").get()?.value ?? 0,
-  );
+  const summedUp = summedUpThrough(db);
   for (const block of blocksInOrder(db, "recent", summedUp)) {
     if (nodeId !== undefined && block.node_id !== nodeId) continue;
     for (const { payload } of rowsOf(block)) {

@@ -5,6 +5,8 @@
 import type { Database } from "../../platform/sqlite.ts";
 import { BLOCK_RECORDS_MAX, type BlockRow, columnsOf } from "./block.ts";
 import { insertBlock, makeBlock, type Tier } from "./block_tables.ts";
+import { summedUpThrough } from "./rollup.ts";
+import { SPAN_MS_MAX } from "./sealing.ts";
 import { noteMissing } from "./verify.ts";
 
 type Row = Record<string, unknown>;
@@ -19,9 +21,7 @@ export function countLegacyRecords(db: Database): number | undefined {
 /** Moves some records, or says at the end what is not there any more; how many it moved. */
 export function moveLegacyRecords(db: Database): number {
   return db.inTransaction(() => {
-    const summedUp = Number(
-      db.sql("SELECT value FROM host WHERE key = 'rolled_up'").get()?.value ?? 0,
-    );
+    const summedUp = summedUpThrough(db);
     const order = `FROM records ORDER BY node_id, epoch, seq LIMIT ${BLOCK_RECORDS_MAX}`;
     const rows = db.sql(`SELECT rowid, * ${order}`).all();
     for (const run of runsOf(rows, (row) => Number(row.rowid) <= summedUp)) {
@@ -40,15 +40,17 @@ export function moveLegacyRecords(db: Database): number {
   });
 }
 
-/** Records that can be one block: of one epoch, without a hole, all summed up or none. */
+/** Records that can be one block: of one epoch, without a hole, that came within an hour, all summed up or none. */
 function runsOf(rows: readonly Row[], isSummedUp: (row: Row) => boolean): Row[][] {
   const runs: Row[][] = [];
   for (const row of rows) {
-    const last = runs.at(-1)?.at(-1);
+    const run = runs.at(-1);
+    const last = run?.at(-1);
     const follows = last !== undefined && row.node_id === last.node_id &&
       row.epoch === last.epoch && Number(row.seq) === Number(last.seq) + 1 &&
-      isSummedUp(row) === isSummedUp(last);
-    if (follows) runs.at(-1)!.push(row);
+      isSummedUp(row) === isSummedUp(last) &&
+      Math.abs(Number(row.received_wall_ms) - Number(run![0]!.received_wall_ms)) <= SPAN_MS_MAX;
+    if (follows) run!.push(row);
     else runs.push([row]);
   }
   return runs;

@@ -5,7 +5,7 @@
  */
 import { type Database, isConstraint } from "../../platform/sqlite.ts";
 import type { BlockRow } from "./block.ts";
-import { type Block, blockOf, rowsOf } from "./block_tables.ts";
+import { type Block, blocksInOrder, ID_MAX, rowsOf } from "./block_tables.ts";
 import { addTo, bucketOf, ROLLUP_MS, samplesOf, SERIES_PER_NODE_MAX, type Sum } from "../series.ts";
 
 /** Sums in memory before they are written. */
@@ -26,6 +26,12 @@ interface Span {
   anomalies: number;
 }
 
+/** Number of the last block that is in the rollups and spans on the disk; 0 where the database doesn't say. */
+export function summedUpThrough(db: Database): number {
+  const id = Number(db.sql("SELECT value FROM host WHERE key = 'rolled_up'").get()?.value);
+  return Number.isSafeInteger(id) ? Math.max(0, Math.min(id, ID_MAX)) : 0;
+}
+
 /** See the head of the file. */
 export class RollUp {
   #db: Database;
@@ -42,9 +48,7 @@ export class RollUp {
 
   constructor(db: Database) {
     this.#db = db;
-    const row = db.sql("SELECT value FROM host WHERE key = 'rolled_up'").get();
-    const written = Number(row?.value);
-    this.#writtenUntil = this.#readUntil = Number.isSafeInteger(written) ? Math.max(0, written) : 0;
+    this.#writtenUntil = this.#readUntil = summedUpThrough(db);
   }
 
   /** Blocks up to that number are in the rollups and spans on the disk. */
@@ -58,16 +62,13 @@ export class RollUp {
     // One transaction for the ids of all metrics that are new.
     this.#orAnew(() =>
       this.#db.inTransaction(() => {
-        while (left > 0) {
-          const row = this.#db.sql("SELECT * FROM recent WHERE id > ? ORDER BY id LIMIT 1")
-            .get(this.#readUntil);
-          if (row === undefined) break;
-          const block = blockOf(row);
+        for (const block of blocksInOrder(this.#db, "recent", this.#readUntil)) {
           const records = rowsOf(block);
           for (const record of records) this.#add(block, record);
           if (records.length === 0) this.skippedRecords += block.to_seq - block.from_seq + 1;
           this.#readUntil = block.id;
           left -= Math.max(1, records.length);
+          if (left <= 0) break;
         }
       })
     );

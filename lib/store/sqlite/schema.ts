@@ -69,6 +69,16 @@ CREATE INDEX records_anomalies_by_seq ON records (node_id, epoch, seq) WHERE is_
 CREATE INDEX epochs_by_time ON epochs (node_id, last_wall_ms);
 `;
 
+const blockTable = (name: string) => `
+CREATE TABLE ${name} (
+  id INTEGER PRIMARY KEY, node_id TEXT NOT NULL, epoch TEXT NOT NULL,
+  from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,
+  first_wall_ms REAL NOT NULL, last_wall_ms REAL NOT NULL, received_wall_ms REAL NOT NULL,
+  anomalies INTEGER NOT NULL, lines BLOB NOT NULL
+) STRICT;
+CREATE INDEX ${name}_by_seq ON ${name} (node_id, epoch, from_seq, to_seq);
+`;
+
 /**
  * From version 3 to 4: records as blocks (block.ts), a hundredth of the rows and a thirtieth of the bytes. Those of
  * the table of records are moved by `legacy_records.ts`, which drops it when it is empty.
@@ -77,21 +87,9 @@ const BLOCKS = `
 DROP VIEW anomalies;
 DROP INDEX epochs_by_time;
 -- As they came. No other block ever has the same id.
-CREATE TABLE recent (
-  id INTEGER PRIMARY KEY, node_id TEXT NOT NULL, epoch TEXT NOT NULL,
-  from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,
-  first_wall_ms REAL NOT NULL, last_wall_ms REAL NOT NULL, received_wall_ms REAL NOT NULL,
-  anomalies INTEGER NOT NULL, lines BLOB NOT NULL
-) STRICT;
-CREATE INDEX recent_by_seq ON recent (node_id, epoch, from_seq, to_seq);
+${blockTable("recent")}
 -- Joined and deflated.
-CREATE TABLE sealed (
-  id INTEGER PRIMARY KEY, node_id TEXT NOT NULL, epoch TEXT NOT NULL,
-  from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL,
-  first_wall_ms REAL NOT NULL, last_wall_ms REAL NOT NULL, received_wall_ms REAL NOT NULL,
-  anomalies INTEGER NOT NULL, lines BLOB NOT NULL
-) STRICT;
-CREATE INDEX sealed_by_seq ON sealed (node_id, epoch, from_seq, to_seq);
+${blockTable("sealed")}
 CREATE INDEX sealed_anomalies ON sealed (node_id, epoch, from_seq) WHERE anomalies > 0;
 -- What retention took: with blocks and gaps it accounts for every seq up to high_acked.
 CREATE TABLE deleted (

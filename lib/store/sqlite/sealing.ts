@@ -4,14 +4,14 @@
  * summing up reads `recent`.
  */
 import type { Database } from "../../platform/sqlite.ts";
-import { BLOCK_RECORDS_MAX, joinBlocks } from "./block.ts";
+import { BLOCK_RECORDS_MAX, deflateBlock, joinBlocks } from "./block.ts";
 import { blockOf, insertBlock } from "./block_tables.ts";
 import { readEpoch } from "./queries.ts";
 
 /** Blocks of fewer records wait for more, unless none can come. */
 const RECORDS_MIN = BLOCK_RECORDS_MAX / 2;
 /** See `#spanMs`; and it is no longer than that part of the age that retention allows. */
-const SPAN_MS_MAX = 3_600_000;
+export const SPAN_MS_MAX = 3_600_000;
 const AGE_PART = 8;
 /** Blocks of an epoch that are looked at together. */
 const HEADS_MAX = 1_024;
@@ -58,18 +58,16 @@ export class Sealing {
   added(nodeId: string, epoch: string, records: number, wallMs: number): void {
     const key = `${nodeId} ${epoch}`;
     const known = this.#waiting.get(key);
-    if (known !== undefined) known.records += records;
-    else {this.#waiting.set(key, {
-        nodeId,
-        epoch,
-        records,
-        lookedThrough: -1,
-        dueWallMs: wallMs + this.#spanMs,
-      });}
+    if (known !== undefined) {
+      known.records += records;
+      return;
+    }
+    const dueWallMs = wallMs + this.#spanMs;
+    this.#waiting.set(key, { nodeId, epoch, records, lookedThrough: -1, dueWallMs });
   }
 
   /**
-   * Seals blocks up to number `throughId`, at least one if there is one, until `isOver` says so; whether there may be
+   * Seals blocks up to number `throughId` until `isOver` says so, and looks at one epoch at least; whether there may be
    * more. Throws what the disk throws, and has sealed nothing then.
    */
   sealSome(throughId: number, wallMs: number, isOver: () => boolean): boolean {
@@ -79,23 +77,28 @@ export class Sealing {
       );
     if (due.length === 0) return false;
     return this.#db.inTransaction(() => {
-      for (const waiting of due) {
-        let isDone = true;
-        for (let more = true; more;) {
-          const { groups, later, isAll } = this.#sealable(waiting, throughId, wallMs);
-          for (const group of groups) {
-            this.#seal(group);
-            if (isOver()) return true;
-          }
-          more = groups.length > 0 && !isAll;
-          isDone = !later;
-        }
-        if (isDone) waiting.records = 0;
-        waiting.lookedThrough = throughId;
-        waiting.dueWallMs = wallMs + this.#spanMs / 4;
+      for (const [index, waiting] of due.entries()) {
+        if (this.#sealEpoch(waiting, throughId, wallMs, isOver)) return true;
+        if (isOver()) return index + 1 < due.length;
       }
       return false;
     });
+  }
+
+  /** Whether there is more of an epoch to seal. */
+  #sealEpoch(waiting: Waiting, throughId: number, wallMs: number, isOver: () => boolean): boolean {
+    for (;;) {
+      const { groups, later, isAll } = this.#sealable(waiting, throughId, wallMs);
+      for (const group of groups) {
+        this.#seal(group);
+        if (isOver()) return true;
+      }
+      if (groups.length > 0 && !isAll) continue;
+      if (!later) waiting.records = 0;
+      waiting.lookedThrough = throughId;
+      waiting.dueWallMs = wallMs + this.#spanMs / 4;
+      return false;
+    }
   }
 
   /**
@@ -122,9 +125,9 @@ export class Sealing {
   #seal(group: readonly Head[]): void {
     const read = this.#db.sql("SELECT * FROM recent WHERE id = ?");
     const blocks = group.map(({ id }) => blockOf(read.get(id)!));
-    const lines = joinBlocks(
-      blocks.map((block) => ({ bytes: block.lines, records: countOf([block]) })),
-    );
+    const lines = blocks.length === 1
+      ? deflateBlock(blocks[0]!.lines)
+      : joinBlocks(blocks.map((block) => ({ bytes: block.lines, records: countOf([block]) })));
     if (lines === undefined) {
       for (const head of group) this.#seal([head]);
       return;

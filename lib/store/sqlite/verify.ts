@@ -5,6 +5,7 @@ import { RangeSet } from "../../protocol/ranges.ts";
 import { blocksInOrder, rowsOf, TIERS } from "./block_tables.ts";
 import { readEpoch } from "./queries.ts";
 import { noteDeleted } from "./retention.ts";
+import { summedUpThrough } from "./rollup.ts";
 
 /** Seqs of an epoch. */
 export interface SeqRange {
@@ -63,9 +64,7 @@ function verified(db: Database): VerifyReport {
     .map((row) => String(Object.values(row)[0])).filter((line) => line !== "ok");
   let blocks = 0, records = 0;
   const damaged: SeqRange[] = [];
-  const summedUp = Number(
-    db.sql("SELECT value FROM host WHERE key = 'rolled_up'").get()?.value ?? 0,
-  );
+  const summedUp = summedUpThrough(db);
   /** By node, of what is summed up: records with a time that a chart can show. */
   const timed = new Map<string, number>();
   for (const tier of TIERS) {
