@@ -3,7 +3,7 @@
  * JSON. A block stands alone. Pure.
  *
  * ```
- * stored block = packing               one byte; 0: as it is, 1: deflated (RFC 1951)
+ * stored block = packing               one byte; 0: as it is, 1: deflated (RFC 1951), 2: the text of its only line
  *                checksum              CRC-32 (IEEE 802.3) of what follows, four bytes, little-endian
  *                block                 see lib/codec/block.ts; its lines:
  * line         = received_wall_ms, " ", ts_wall_ms, " ", ts_mono_ms, " ", score or -1 for no anomaly, " ", JSON
@@ -18,7 +18,8 @@ export const BLOCK_RECORDS_MAX = 1_024;
 /** Most bytes of a block's lines. Our own file may be damaged, too. */
 const LINES_BYTES_MAX = 256 * 1_024 * 1_024;
 
-const PLAIN = 0, DEFLATED = 1;
+const PLAIN = 0, DEFLATED = 1, LINE = 2;
+const encoder = new TextEncoder();
 /** Packing and checksum. */
 const HEAD_BYTES = 5;
 
@@ -45,6 +46,8 @@ export function encodeBlock(columns: BlockColumns): Uint8Array<ArrayBuffer> {
     // A newline in JSON stands between tokens only, where a space says the same.
     `${received[i]} ${wallMs[i]} ${monoMs[i]} ${scores[i]} ${payload.replaceAll("\n", " ")}`
   );
+  // Columns of one number save nothing, and cost much where every record is a block, as with scattered seqs.
+  if (lines.length === 1) return packed(LINE, encoder.encode(lines[0]!));
   return packed(PLAIN, new BlockEncoder().encode(lines));
 }
 
@@ -111,6 +114,7 @@ function checked(bytes: Uint8Array): Uint8Array | undefined {
 function linesOf(bytes: Uint8Array): string[] {
   const block = checked(bytes);
   if (block === undefined) throw new Error("a block that was changed");
+  if (bytes[0] === LINE) return [new TextDecoder("utf-8", { fatal: true }).decode(block)];
   const plain = bytes[0] === DEFLATED
     ? inflateRawSync(block, { maxOutputLength: LINES_BYTES_MAX })
     : block;
