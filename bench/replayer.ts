@@ -71,7 +71,7 @@ export class Replayer {
     const encoder = new WireEncoder();
     encoder.use(encoding);
     const take = (decoded: Iterable<Decoded>) => {
-      for (const line of [...decoded].flatMap(({ lines }) => lines)) {
+      for (const line of [...decoded].flatMap(({ lines }) => lines.texts())) {
         const parsed = parseHostMessage(line);
         if (!parsed.ok) throw new Error(parsed.error);
         const { message } = parsed;

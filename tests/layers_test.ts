@@ -18,7 +18,7 @@ const ALLOWED: Record<string, { from: string[]; why: string }> = {
   },
   config: { from: [], why: "settings know nothing of who reads them" },
   node: {
-    from: ["platform", "protocol", "wal", "anomaly", "config", "fleet"],
+    from: ["platform", "protocol", "codec", "wal", "anomaly", "config", "fleet"],
     why: "node and host never import each other",
   },
   fleet: { from: [], why: "what is known of a node and what it means: read by all, reads nobody" },
@@ -27,7 +27,7 @@ const ALLOWED: Record<string, { from: string[]; why: string }> = {
     why: "rows go in and out; what they mean is the host's",
   },
   host: {
-    from: ["platform", "protocol", "config", "fleet", "store"],
+    from: ["platform", "protocol", "codec", "config", "fleet", "store"],
     why: "node and host never import each other",
   },
   web: {

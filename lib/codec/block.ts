@@ -19,8 +19,9 @@
  * newline. Pure; bounded on every input.
  */
 import { ByteReader, ByteWriter, CodecError } from "./bytes.ts";
-import type { ColumnPart } from "./column.ts";
-import { Shape, split } from "./shape.ts";
+import { Column } from "./column.ts";
+import { type Group, Lines, LinesBuilder, NO_GROUP, ShapeFinder, textsOf } from "./lines.ts";
+import { Shape } from "./shape.ts";
 
 const VERSION = 1;
 const FORGET = 1;
@@ -38,30 +39,34 @@ export const BLOCK_LIMITS = {
   lines: 65_536,
 } as const;
 
-/** Shapes that are tried before a line is taken apart. */
-const LATELY_MAX = 4;
 const NEWLINE = 0x0a;
-/** A decoder keeps no more than that for the next block. */
-const SCRATCH_BYTES_MAX = 65_536;
 const encoder = new TextEncoder();
+
+/** A shape of a stream, with where its columns ended. */
+interface Known {
+  readonly shape: Shape;
+  readonly columns: readonly Column[];
+}
 
 /** The shapes of one stream, numbered as they were made. */
 class Shapes {
-  readonly all: Shape[] = [];
+  readonly all: Known[] = [];
   #characters = 0;
   #numbers = 0;
 
   /** Whether there is room for one more. */
-  hasRoom(text: string, numbers: number): boolean {
+  hasRoom({ text, size }: Shape): boolean {
     return this.all.length < BLOCK_LIMITS.shapes &&
       this.#characters + text.length <= BLOCK_LIMITS.characters &&
-      this.#numbers + numbers <= BLOCK_LIMITS.numbers;
+      this.#numbers + size <= BLOCK_LIMITS.numbers;
   }
 
+  /** Its number. */
   add(shape: Shape): number {
     this.#characters += shape.text.length;
-    this.#numbers += shape.columns.length;
-    return this.all.push(shape) - 1;
+    this.#numbers += shape.size;
+    const columns = Array.from({ length: shape.size }, () => new Column());
+    return this.all.push({ shape, columns }) - 1;
   }
 
   forget(): void {
@@ -69,103 +74,85 @@ class Shapes {
   }
 }
 
-/** The lines of one shape in a block. */
-interface Use {
-  readonly shape: Shape;
-  readonly columns: number[][];
-}
-
 /** Writes the blocks of one stream. */
 export class BlockEncoder {
+  #finder = new ShapeFinder();
   #shapes = new Shapes();
   #byText = new Map<string, number>();
-  /** Numbers of the shapes that were used last, the last one first. */
-  #lately: number[] = [];
-
+  /** The shape that was used last. */
+  #last: number | undefined;
   /** Whether a shape found no room: the next block forgets all. */
   #isFull = false;
 
-  /** The block of `lines`, which are without newline; from 1 to the limit of them. */
-  encode(lines: readonly string[]): Uint8Array<ArrayBuffer> {
+  /** For the lines of a block of this stream. */
+  builder(): LinesBuilder {
+    return new LinesBuilder(this.#finder);
+  }
+
+  /** The block of `lines`; from 1 to the limit of them. */
+  encode(lines: Lines): Uint8Array<ArrayBuffer> {
     const flags = this.#isFull ? FORGET : 0;
     if (this.#isFull) this.#forget();
-    const ops = new ByteWriter(lines.length), plains = new ByteWriter(), made = new ByteWriter();
-    const uses = new Map<number, Use>();
-    for (const line of lines) {
-      if (!this.#addKnown(line, ops, uses) && !this.#addOther(line, ops, made, uses)) {
+    const ops = new ByteWriter(lines.count), plains = new ByteWriter(), made = new ByteWriter();
+    /** By group: its number in the stream; `undefined` where it found no room. */
+    const ids = new Map<Group, number | undefined>();
+    for (const run of lines.runs()) {
+      if (typeof run === "string") {
         ops.unsigned(PLAIN);
-        writeText(plains, line);
+        writeText(plains, run);
+        continue;
       }
+      const { group } = run;
+      let { from } = run;
+      if (!ids.has(group)) {
+        let id = this.#byText.get(group.shape.text);
+        if (id === undefined && (id = this.#make(group.shape, made)) !== undefined) {
+          ops.unsigned(NEW);
+          from++;
+        }
+        ids.set(group, id);
+      }
+      const id = ids.get(group);
+      if (id === undefined) {
+        for (const text of textsOf(run)) {
+          ops.unsigned(PLAIN);
+          writeText(plains, text);
+        }
+        continue;
+      }
+      for (; from < run.to; from++) ops.unsigned(KNOWN + id);
+      this.#last = id;
     }
     const out = new ByteWriter();
     out.byte(VERSION);
     out.byte(flags);
-    out.unsigned(lines.length);
+    out.unsigned(lines.count);
     for (const part of [ops, plains, made]) out.bytes(part.done());
-    for (const { shape, columns } of uses.values()) {
-      shape.columns.forEach((column, index) => column.write(columns[index]!, out));
+    for (const [{ columns }, id] of ids) {
+      if (id === undefined) continue;
+      this.#shapes.all[id]!.columns.forEach((column, index) => column.write(columns[index]!, out));
     }
     return out.done();
   }
 
-  /** Adds a line of a shape that was used lately; false where it is of none. */
-  #addKnown(line: string, ops: ByteWriter, uses: Map<number, Use>): boolean {
-    for (const id of this.#lately) {
-      const numbers = this.#shapes.all[id]!.match(line);
-      if (numbers === undefined) continue;
-      ops.unsigned(KNOWN + id);
-      this.#add(id, numbers, uses);
-      return true;
-    }
-    return false;
-  }
-
-  /** Adds a line of another shape, which is made where it is new; false where it must stay plain. */
-  #addOther(line: string, ops: ByteWriter, made: ByteWriter, uses: Map<number, Use>): boolean {
-    const parts = split(line);
-    if (parts === undefined) return false;
-    const { text, numbers } = parts;
-    let id = this.#byText.get(text);
-    if (id !== undefined) ops.unsigned(KNOWN + id);
-    else if (this.#shapes.hasRoom(text, numbers.length / 2)) {
-      ops.unsigned(NEW);
-      id = this.#make(text, made);
-    } else {
+  /** The number of a new shape, which is told in `out`; `undefined` where it finds no room. */
+  #make(shape: Shape, out: ByteWriter): number | undefined {
+    if (!this.#shapes.hasRoom(shape)) {
       this.#isFull = this.#shapes.all.length > 0;
-      return false;
+      return undefined;
     }
-    this.#add(id, numbers, uses);
-    return true;
-  }
-
-  #add(id: number, numbers: readonly number[], uses: Map<number, Use>): void {
-    if (this.#lately[0] !== id) {
-      this.#lately = [id, ...this.#lately.filter((other) => other !== id)].slice(0, LATELY_MAX);
-    }
-    let use = uses.get(id);
-    if (use === undefined) {
-      const shape = this.#shapes.all[id]!;
-      uses.set(id, use = { shape, columns: shape.columns.map(() => []) });
-    }
-    const { columns } = use;
-    for (let index = 0; index < numbers.length; index += 2) {
-      columns[index >> 1]!.push(numbers[index]!, numbers[index + 1]!);
-    }
-  }
-
-  #make(text: string, out: ByteWriter): number {
-    const base = this.#lately[0];
-    if (base === undefined) {
+    const { text } = shape;
+    if (this.#last === undefined) {
       out.unsigned(0);
       writeText(out, text);
     } else {
-      const [start, end] = alike(this.#shapes.all[base]!.text, text);
-      out.unsigned(base + 1);
+      const [start, end] = alike(this.#shapes.all[this.#last]!.shape.text, text);
+      out.unsigned(this.#last + 1);
       out.unsigned(start);
       out.unsigned(end);
       writeText(out, text.slice(start, text.length - end));
     }
-    const id = this.#shapes.add(new Shape(text));
+    const id = this.#shapes.add(shape);
     this.#byText.set(text, id);
     return id;
   }
@@ -174,7 +161,7 @@ export class BlockEncoder {
     this.#isFull = false;
     this.#shapes.forget();
     this.#byText.clear();
-    this.#lately = [];
+    this.#last = undefined;
   }
 }
 
@@ -205,13 +192,12 @@ function writeText(out: ByteWriter, text: string): void {
 export class BlockDecoder {
   #shapes = new Shapes();
   #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  #scratch = new Uint8Array(1_024);
 
   /**
-   * The lines of a block, which may take at most `bytesMax` bytes together, with their newlines. Throws
+   * The lines of a block, whose texts may take at most `bytesMax` bytes together, with their newlines. Throws
    * {@linkcode CodecError} for what is no block.
    */
-  decode(bytes: Uint8Array, bytesMax: number): string[] {
+  decode(bytes: Uint8Array, bytesMax: number): Lines {
     const from = new ByteReader(bytes);
     const version = from.byte();
     if (version !== VERSION) throw new CodecError(`block is of version ${version}, not ${VERSION}`);
@@ -223,78 +209,46 @@ export class BlockDecoder {
       throw new CodecError(`block has ${count} lines`);
     }
     const ops = Array.from({ length: count }, () => from.unsigned());
-    const plain = ops.filter((op) => op === PLAIN).map(() => this.#bytes(from));
-    const { ids, uses } = this.#rows(ops, from);
-    let least = plain.reduce((sum, { length }) => sum + length + 1, 0);
-    for (const { shape, count } of uses.values()) least += count * (shape.text.length + 1);
+    const plains = ops.filter((op) => op === PLAIN).map(() => this.#text(from));
+    const { order, uses } = this.#uses(ops, from);
+    // Before memory is taken for numbers: there are not more of them than characters.
+    let least = plains.reduce((sum, { length }) => sum + length + 1, 0);
+    for (const { known, count } of uses) least += count * (known.shape.text.length + 1);
     if (least > bytesMax) throw new CodecError("block has too many characters");
-    const columns = new Map<number, ColumnPart[]>();
-    for (const [id, { shape, count }] of uses) {
-      columns.set(id, shape.columns.map((column) => column.read(count, from)));
-    }
+    const groups = uses.map(({ known: { shape, columns }, count }) => ({
+      shape,
+      count,
+      columns: columns.map((column) => column.read(count, from)),
+    }));
     if (from.left > 0) throw new CodecError(`${from.left} bytes stand behind the block`);
-    return this.#join(ids, plain, columns, bytesMax);
+    const lines = new Lines(order, groups, plains);
+    if (lines.bytesMax > bytesMax) lines.texts(bytesMax);
+    return lines;
   }
 
-  /** Puts the lines together as one text, which is taken apart at the end: that costs least. */
-  #join(
-    ids: readonly (number | undefined)[],
-    plain: readonly Uint8Array[],
-    columns: ReadonlyMap<number, readonly ColumnPart[]>,
-    bytesMax: number,
-  ): string[] {
-    const rows = new Map<number, number>();
-    const decimal = { number: 0, scale: 0 };
-    let text = this.#scratch, at = 0, plains = 0;
-    for (const id of ids) {
-      const line = id === undefined ? plain[plains++]! : undefined;
-      const shape = id === undefined ? undefined : this.#shapes.all[id]!;
-      const need = at + (line?.length ?? shape!.bytesMax) + 1;
-      if (need > text.length) {
-        const larger = new Uint8Array(Math.max(2 * text.length, need));
-        larger.set(text.subarray(0, at));
-        text = larger;
-      }
-      if (line !== undefined) {
-        text.set(line, at);
-        at += line.length;
-      } else {
-        const row = rows.get(id!) ?? 0;
-        const parts = columns.get(id!)!;
-        rows.set(id!, row + 1);
-        at = shape!.write(text, at, (index) => {
-          decimal.number = parts[index]!.numbers[row]!;
-          decimal.scale = parts[index]!.scale;
-          return decimal;
-        });
-      }
-      text[at++] = NEWLINE;
-      if (at > bytesMax) throw new CodecError("block has too many characters");
-    }
-    if (text.length <= SCRATCH_BYTES_MAX) this.#scratch = text;
-    return this.#decoded(text.subarray(0, at - 1)).split("\n");
-  }
-
-  /** Which shape each line has, and how many lines each shape; reads the new ones. */
-  #rows(ops: readonly number[], from: ByteReader) {
-    const uses = new Map<number, { shape: Shape; count: number }>();
-    const ids = ops.map((op) => {
-      if (op === PLAIN) return undefined;
+  /** Of each line the index of its shape among those in use here; reads the new ones. */
+  #uses(ops: readonly number[], from: ByteReader) {
+    const uses: { readonly known: Known; count: number }[] = [];
+    const indexes = new Map<number, number>();
+    const order = ops.map((op) => {
+      if (op === PLAIN) return NO_GROUP;
       const id = op === NEW ? this.#make(this.#shapeText(from)) : op - KNOWN;
-      const shape = this.#shapes.all[id];
-      if (shape === undefined) throw new CodecError(`shape ${id} was never made`);
-      const use = uses.get(id);
-      if (use === undefined) uses.set(id, { shape, count: 1 });
-      else use.count++;
-      return id;
+      let index = indexes.get(id);
+      if (index === undefined) {
+        const known = this.#shapes.all[id];
+        if (known === undefined) throw new CodecError(`shape ${id} was never made`);
+        indexes.set(id, index = uses.push({ known, count: 0 }) - 1);
+      }
+      uses[index]!.count++;
+      return index;
     });
-    return { ids, uses };
+    return { order, uses };
   }
 
   #shapeText(from: ByteReader): string {
     const base = from.unsigned();
     if (base === 0) return this.#text(from);
-    const known = this.#shapes.all[base - 1]?.text;
+    const known = this.#shapes.all[base - 1]?.shape.text;
     const start = from.unsigned(), end = from.unsigned();
     if (known === undefined || start + end > known.length) {
       throw new CodecError(`a shape is like one that was never made: ${base - 1}`);
@@ -304,23 +258,13 @@ export class BlockDecoder {
 
   #make(text: string): number {
     const shape = new Shape(text);
-    if (!this.#shapes.hasRoom(text, shape.columns.length)) {
-      throw new CodecError("too many shapes to remember");
-    }
+    if (!this.#shapes.hasRoom(shape)) throw new CodecError("too many shapes to remember");
     return this.#shapes.add(shape);
   }
 
   #text(from: ByteReader): string {
-    return this.#decoded(this.#bytes(from));
-  }
-
-  #bytes(from: ByteReader): Uint8Array {
     const bytes = from.bytes(from.unsigned());
     if (bytes.includes(NEWLINE)) throw new CodecError("a line has a newline in it");
-    return bytes;
-  }
-
-  #decoded(bytes: Uint8Array): string {
     try {
       return this.#utf8.decode(bytes);
     } catch {

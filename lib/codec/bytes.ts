@@ -66,8 +66,18 @@ export class ByteWriter {
     this.unsigned(zigzag(value));
   }
 
+  /** Each of `values` as {@linkcode unsigned} writes it. */
+  allUnsigned(values: Float64Array): void {
+    this.#room(8 * values.length);
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      if (value < 128) this.#bytes[this.#length++] = value;
+      else this.unsigned(value);
+    }
+  }
+
   /** Whole numbers below 2^`width` from 0 on, `width` bits each (1 to 32), lowest bit first; then zero bits. */
-  packed(values: readonly number[], width: number): void {
+  packed(values: Float64Array, width: number): void {
     let pending = 0, bits = 0;
     for (const value of values) {
       pending += value * 2 ** bits;
@@ -104,8 +114,10 @@ export class ByteReader {
   #bytes: Uint8Array;
   #at = 0;
 
-  constructor(bytes: Uint8Array) {
+  /** Reads from `at` on. */
+  constructor(bytes: Uint8Array, at = 0) {
     this.#bytes = bytes;
+    this.#at = at;
   }
 
   get left(): number {

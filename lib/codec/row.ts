@@ -11,7 +11,8 @@
  * ```
  */
 import { ByteReader, ByteWriter, CodecError, unzigzag, zigzag } from "./bytes.ts";
-import { type Decimal, NO_SCALE, Shape, split } from "./shape.ts";
+import { NO_SCALE } from "./column.ts";
+import { Shape, type ShapedLine, split } from "./shape.ts";
 
 /** Most shapes at once; ids go from 1 to that. */
 export const ROW_SHAPES_MAX = 64;
@@ -128,10 +129,23 @@ function writeNumber(out: ByteWriter, number: number, scale: number): void {
   out.double(scale === NO_SCALE ? number : number / 10 ** scale);
 }
 
+/** A row by its numbers. */
+export interface ShapedRow extends ShapedLine {
+  /** Before `start` {@linkcode ROW_SPARE} places are the receiver's. */
+  readonly numbers: Float64Array;
+}
+
+/** Places in front of a row's numbers that are the receiver's, for one number more. */
+export const ROW_SPARE = 2;
+/** Numbers of many rows are made room for at once. */
+const NUMBERS_AT_ONCE = 8_192;
+
 /** Reads rows, with the shapes that it was told of. */
 export class RowDecoder {
   #shapes = new Map<number, Shape>();
-  #scratch = new Uint8Array(4_096);
+  /** Numbers of rows that were read; it is left to them when it is full. */
+  #numbers = new Float64Array(0);
+  #used = 0;
 
   /** Texts of the shapes that are known, in the order of their ids, up to the first that isn't. */
   get known(): string[] {
@@ -149,35 +163,46 @@ export class RowDecoder {
   }
 
   /**
-   * The bytes of a row, which are the receiver's; `undefined` where its shape isn't known. Throws
-   * {@linkcode CodecError} for what is no row.
+   * What a row says, which is the receiver's: bytes, or a line by its numbers, with {@linkcode ROW_SPARE} places in
+   * front of them; `undefined` where its shape isn't known.
+   * Throws {@linkcode CodecError} for what is no row.
    */
-  decode(row: Uint8Array): Uint8Array | undefined {
+  decode(row: Uint8Array): Uint8Array | ShapedRow | undefined {
     const id = row[0];
     if (id === undefined) throw new CodecError("a row has no bytes");
     if (id > ROW_SHAPES_MAX) return row.slice();
     if (id === 0) return row.slice(1);
     const shape = this.#shapes.get(id);
     if (shape === undefined) return undefined;
-    if (shape.bytesMax > this.#scratch.length) this.#scratch = new Uint8Array(shape.bytesMax);
-    const from = new ByteReader(row.subarray(1));
-    const decimal = { number: 0, scale: 0 };
-    const length = shape.write(this.#scratch, 0, () => readNumber(from, decimal));
+    const from = new ByteReader(row, 1);
+    const start = this.#room(2 * shape.size);
+    for (let index = 0; index < shape.size; index++) {
+      readNumber(from, this.#numbers, start + 2 * index);
+    }
     if (from.left > 0) throw new CodecError(`${from.left} bytes stand behind a row`);
-    return this.#scratch.slice(0, length);
+    this.#used = start + 2 * shape.size;
+    return { shape, numbers: this.#numbers, start };
+  }
+
+  /** Where so many numbers have room, behind {@linkcode ROW_SPARE} more. */
+  #room(count: number): number {
+    const need = ROW_SPARE + count;
+    if (this.#used + need > this.#numbers.length) {
+      this.#numbers = new Float64Array(Math.max(NUMBERS_AT_ONCE, need));
+      this.#used = 0;
+    }
+    return this.#used + ROW_SPARE;
   }
 }
 
-function readNumber(from: ByteReader, into: Decimal): Decimal {
+function readNumber(from: ByteReader, into: Float64Array, at: number): void {
   const value = from.unsigned();
   const scale = value % 16;
   if (scale !== DOUBLE_SCALE) {
-    into.number = unzigzag((value - scale) / 16);
-    into.scale = scale;
-    return into;
-  }
-  if (value !== DOUBLE_SCALE) throw new CodecError("a double with digits");
-  into.number = from.double();
-  into.scale = NO_SCALE;
-  return into;
+    into[at] = unzigzag((value - scale) / 16);
+    into[at + 1] = scale;
+  } else if (value === DOUBLE_SCALE) {
+    into[at] = from.double();
+    into[at + 1] = NO_SCALE;
+  } else throw new CodecError("a double with digits");
 }

@@ -2,7 +2,7 @@
  * The shape of a line of JSON: its text with the numbers taken out. Lines of one shape differ in their numbers
  * only. Texts of any kind have a shape, so nothing needs to be known of what a line means. Pure.
  */
-import { Column } from "./column.ts";
+import { NO_SCALE } from "./column.ts";
 
 /** Stands in the text of a shape where a number was. */
 export const NUMBER_MARK = "\0";
@@ -11,9 +11,6 @@ export const NUMBER_MARK = "\0";
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
 /** Digits of a decimal that is exact as a whole number and a power of ten. */
 const DIGITS_MAX = 15;
-
-/** The scale of a number that is no short decimal: it is kept as a double. */
-export const NO_SCALE = -1;
 
 /** A line, taken apart. */
 export interface Split {
@@ -36,6 +33,14 @@ export function split(line: string): Split | undefined {
   return { text, numbers };
 }
 
+/** A line by its numbers. */
+export interface ShapedLine {
+  readonly shape: Shape;
+  /** From `start` on two for each, as {@linkcode Shape.match} gives them. */
+  readonly numbers: ArrayLike<number>;
+  readonly start: number;
+}
+
 const encoder = new TextEncoder();
 
 /** See the head of the file. */
@@ -47,20 +52,20 @@ export class Shape {
   readonly #bytesMax: number;
   /** The numbers of the line that was matched last. */
   readonly #numbers: number[];
-  /** One for each number. */
-  readonly columns: readonly Column[];
   readonly text: string;
 
   constructor(text: string) {
     this.text = text;
     this.parts = text.split(NUMBER_MARK);
     this.#bytes = this.parts.map((part) => encoder.encode(part));
-    this.columns = Array.from({ length: this.parts.length - 1 }, () => new Column());
-    this.#bytesMax = this.#bytes.reduce(
-      (sum, { length }) => sum + length + NUMBER_BYTES_MAX,
-      0,
-    );
-    this.#numbers = new Array(2 * this.columns.length).fill(0);
+    this.#bytesMax = this.#bytes.reduce((sum, { length }) => sum + length, 0) +
+      this.size * NUMBER_BYTES_MAX;
+    this.#numbers = new Array(2 * this.size).fill(0);
+  }
+
+  /** How many numbers a line has. */
+  get size(): number {
+    return this.parts.length - 1;
   }
 
   /**
@@ -88,6 +93,11 @@ export class Shape {
     return this.#bytesMax;
   }
 
+  /** The bytes that a line usually takes. */
+  get bytesUsual(): number {
+    return this.#bytesMax - this.size * (NUMBER_BYTES_MAX - NUMBER_BYTES_USUAL);
+  }
+
   /** Writes a line into `into` from `at` on, where it has room, and returns its end; `next` gives its numbers. */
   write(into: Uint8Array, at: number, next: (index: number) => Decimal): number {
     const parts = this.#bytes;
@@ -102,14 +112,24 @@ export class Shape {
   }
 }
 
+/** The text of a line in UTF-8. */
+export function bytesOfShaped({ shape, numbers, start }: ShapedLine): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(shape.bytesMax);
+  const end = shape.write(bytes, 0, (index) => ({
+    number: numbers[start + 2 * index]!,
+    scale: numbers[start + 2 * index + 1]!,
+  }));
+  return bytes.slice(0, end);
+}
+
 /** A number: a whole one, by so many powers of ten too large; or a double, with {@linkcode NO_SCALE}. */
 export interface Decimal {
   number: number;
   scale: number;
 }
 
-/** Longest text of a number. */
-const NUMBER_BYTES_MAX = 32;
+/** Longest text of a number, and one as they are most often. */
+const NUMBER_BYTES_MAX = 32, NUMBER_BYTES_USUAL = 10;
 
 /** Writes the shortest text that reads as the number; returns where it ends. */
 function writeDecimal(into: Uint8Array, at: number, { number, scale }: Decimal): number {
@@ -135,6 +155,12 @@ function writeDecimal(into: Uint8Array, at: number, { number, scale }: Decimal):
     written++;
   }
   return end;
+}
+
+/** A finite number as it stands in columns; -0 is taken for 0. */
+export function decimalOf(value: number): Decimal {
+  scan(String(value), 0);
+  return { ...scanned };
 }
 
 function digitsOf(number: number): number {

@@ -90,6 +90,11 @@ export class Activity {
     this.#opened.delete(nodeId);
   }
 
+  /** Whether anybody follows the new records of a node. */
+  isWatched(nodeId: string): boolean {
+    return this.#watches.has(nodeId);
+  }
+
   /** Follows the new records of a node. */
   watch(nodeId: string): Watch {
     const lines: string[] = [];

@@ -152,6 +152,11 @@ export class Faults {
     return undefined;
   }
 
+  /** Whether a fault of `kind` may strike. */
+  isActive(kind: FaultKind): boolean {
+    return this.#active.length > 0 && this.active.some((fault) => fault.kind === kind);
+  }
+
   /** Whether an ack that is due now is held back. */
   holdsAcks(): boolean {
     const stall = this.#active.length === 0

@@ -11,6 +11,11 @@ import type { Node, Registry } from "./registry.ts";
 import type { Clock } from "../platform/platform.ts";
 import type { Gap } from "../protocol/message.ts";
 import type { TelemetryRecord } from "../protocol/record.ts";
+import type { RecordColumns } from "../protocol/record_columns.ts";
+import { ColumnRow } from "../store/store.ts";
+
+/** What a number takes in a column. */
+const NUMBER_BYTES = 8;
 
 /** What became of a record or gap. */
 export type Taken =
@@ -86,6 +91,43 @@ export class Intake {
     return ledger.isTooScattered ? "too_scattered" : "new";
   }
 
+  /**
+   * Records of `node` in columns: rows `from` up to but not including `to`. The first that is refused ends it; "known"
+   * where some of them are accounted for already.
+   */
+  records(node: Node, ledger: Ledger, columns: RecordColumns, from: number, to: number): Taken {
+    const { registry, activity, commits } = this.#options;
+    const bytes = columns.columns.length * NUMBER_BYTES;
+    const before = ledger.heldBytes;
+    const added: ColumnRow[] = [];
+    let taken: Taken = "new", repeated = 0;
+    for (let index = from; index < to; index++) {
+      const row = new ColumnRow(columns, index);
+      if (ledger.isTooFar(row.seq)) taken = "too_far";
+      else if (!registry.register(node)) taken = "no_room";
+      else if (!ledger.offer(row, bytes)) repeated++;
+      else {
+        added.push(row);
+        if (ledger.isTooScattered) taken = "too_scattered";
+      }
+      if (taken !== "new") break;
+    }
+    if (repeated > 0) {
+      this.counters.duplicates += repeated;
+      registry.repeated(node, repeated);
+    }
+    if (added.length > 0) {
+      this.counters.records += added.length;
+      const what = { isAnomaly: columns.isAnomaly, clockJumped: false };
+      registry.received(node, what, added.length);
+      for (const { payload } of activity.isWatched(node.node_id) ? added : [newestOf(added)]) {
+        activity.record(JSON.parse(payload), payload);
+      }
+      commits.added(ledger, added.length, ledger.heldBytes - before);
+    }
+    return taken === "new" && repeated > 0 ? "known" : taken;
+  }
+
   /** A gap of `node`. Nothing new in it may still close a hole, so that a commit follows in any case. */
   gap(node: Node, ledger: Ledger, { from_seq, to_seq, reason }: Gap): Taken {
     const { registry, events, commits } = this.#options;
@@ -137,4 +179,8 @@ export class Intake {
   #tell(found: readonly HostEvent[]): void {
     for (const { kind, nodeId, detail } of found) this.#options.events.add(kind, nodeId, detail);
   }
+}
+
+function newestOf(rows: readonly ColumnRow[]): ColumnRow {
+  return rows.reduce((newest, row) => row.seq > newest.seq ? row : newest);
 }

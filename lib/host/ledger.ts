@@ -36,7 +36,7 @@ class Held {
   }
 }
 
-/** Bytes that a record takes beside its payload while it waits for its commit. */
+/** Bytes that a record takes beside its own while it waits for its commit. */
 const RECORD_OVERHEAD_BYTES = 128;
 
 /** See the head of the file. */
@@ -90,13 +90,14 @@ export class Ledger {
     return seq > this.#seen.max + SEQ_JUMP_MAX;
   }
 
-  /** Takes a record in for the next commit; false if it is a duplicate. */
-  offer(row: RecordRow): boolean {
-    assert(row.seq >= 1 && !this.isTooFar(row.seq), `seq ${row.seq} is offered`);
-    if (this.#seen.has(row.seq)) return false;
-    this.#seen.add(row.seq, row.seq);
+  /** Takes a record of so many bytes in for the next commit; false if it is a duplicate. */
+  offer(row: RecordRow, bytes = row.payload.length): boolean {
+    const { seq } = row;
+    assert(seq >= 1 && !this.isTooFar(seq), `seq ${seq} is offered`);
+    if (this.#seen.has(seq)) return false;
+    this.#seen.add(seq, seq);
     this.#records.push(row);
-    this.#waitingBytes += row.payload.length + RECORD_OVERHEAD_BYTES;
+    this.#waitingBytes += bytes + RECORD_OVERHEAD_BYTES;
     return true;
   }
 

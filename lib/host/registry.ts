@@ -172,18 +172,18 @@ export class Registry {
   }
 
   /** A new record came in; how its device's wall clock compares, where that can be told. */
-  received(node: Node, what: { isAnomaly: boolean; clockJumped: boolean }): void {
+  received(node: Node, what: { isAnomaly: boolean; clockJumped: boolean }, count = 1): void {
     const info = this.#info(node);
     if (info === undefined) return;
-    info.records++;
-    if (what.isAnomaly) info.anomalies++;
-    if (what.clockJumped) info.clock_jumps = (info.clock_jumps ?? 0) + 1;
+    info.records += count;
+    if (what.isAnomaly) info.anomalies += count;
+    if (what.clockJumped) info.clock_jumps = (info.clock_jumps ?? 0) + count;
   }
 
-  /** A record came again. */
-  repeated(node: Node): void {
+  /** Records came again. */
+  repeated(node: Node, count = 1): void {
     const info = this.#info(node);
-    if (info !== undefined) info.duplicates++;
+    if (info !== undefined) info.duplicates += count;
   }
 
   /** Records are lost for good. */

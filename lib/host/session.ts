@@ -18,6 +18,7 @@ import {
   SILENCE_INTERVALS,
   WELCOME_RANGES_MAX,
 } from "../limits.ts";
+import type { Run } from "../codec/lines.ts";
 import {
   type Ack,
   type Broadcast,
@@ -35,6 +36,7 @@ import {
 } from "../protocol/message.ts";
 import type { Range } from "../protocol/ranges.ts";
 import type { TelemetryRecord } from "../protocol/record.ts";
+import { type RecordColumns, RecordShapes } from "../protocol/record_columns.ts";
 import { differsMuch } from "./credit.ts";
 
 /** What a line asks of the driver. */
@@ -74,6 +76,7 @@ export class Session {
   /** Who TLS says that the peer is. */
   #identity: string | undefined;
   #hello: Hello | undefined;
+  #shapes: RecordShapes | undefined;
   #silentAtMs: number;
   /** What the node was told last: acks, credit, version of the configuration. */
   #told = { highAcked: 0, ranges: "[]", credit: { records: 0, bytes: 0 }, cfgVersion: 0 };
@@ -121,6 +124,16 @@ export class Session {
       case "config_applied":
         return { kind: "config_applied", applied: message };
     }
+  }
+
+  /**
+   * Takes in the lines of a run as records, if all of them are; else `undefined`, and they have to be taken in one by
+   * one.
+   */
+  receiveColumns(run: Run, nowMs: number): RecordColumns | undefined {
+    const found = this.#state === "open" ? this.#shapes!.columnsOf(run) : undefined;
+    if (found !== undefined) this.#heard(nowMs);
+    return found;
   }
 
   /** The answer to the hello; the session is open once it is sent. */
@@ -236,6 +249,7 @@ export class Session {
     }
     this.#state = "opening";
     this.#hello = hello;
+    this.#shapes = new RecordShapes(hello.node_id, hello.epoch);
     const encoding = hello.encodings.find((name) => name === "block" || name === "ndjson");
     return { kind: "hello", hello, encoding: (encoding ?? "ndjson") as Encoding };
   }

@@ -3,6 +3,7 @@
  * and what the session answers to bytes. Whatever goes wrong in here ends this session and nothing else.
  */
 import { getLogger } from "@logtape/logtape";
+import { type Run, textsOf } from "../codec/lines.ts";
 import { oneLine, printable } from "../errors.ts";
 import type { Clock, Connection } from "../platform/platform.ts";
 import {
@@ -190,8 +191,36 @@ export class SessionDriver {
   }
 
   async #receive({ lines, bad }: Decoded): Promise<void> {
+    if (lines.groups.length === 0) await this.#receiveTexts(lines.plains);
+    else {
+      for (const run of lines.runs()) {
+        if (typeof run === "string") await this.#receiveTexts([run]);
+        else if (!this.#receiveColumns(run)) await this.#receiveTexts(textsOf(run));
+        if (this.#closed) return;
+      }
+    }
+    if (this.#closed) return;
+    if (bad !== undefined) return this.#refuseEffect({ kind: "refuse", ...bad });
+    if (this.ledger === undefined) return;
+    const over = this.#session.checkCredit(this.ledger.heldBytes);
+    if (over?.kind === "refuse") return this.#refuseEffect(over);
+    await this.#parts.intake.room(this.ledger);
+    if (this.#ackDue) this.ack();
+  }
+
+  /** Takes in lines that are records by their numbers; false where they have to be looked at one by one. */
+  #receiveColumns(run: Run): boolean {
     const { clock, faults, intake } = this.#parts;
-    for (const received of lines) {
+    if (faults.isActive("duplicate")) return false;
+    const columns = this.#session.receiveColumns(run, clock.monotonicMs());
+    if (columns === undefined) return false;
+    this.#taken(intake.records(this.node!, this.ledger!, columns, run.from, run.to));
+    return true;
+  }
+
+  async #receiveTexts(texts: readonly string[]): Promise<void> {
+    const { clock, faults } = this.#parts;
+    for (const received of texts) {
       // JSON allows it between tokens; whoever reads lines later may not.
       const line = received.includes("\r") ? received.replaceAll("\r", " ") : received;
       this.#perform(this.#session.receive(line, clock.monotonicMs()), line);
@@ -207,12 +236,6 @@ export class SessionDriver {
       }
       if (this.#closed) return;
     }
-    if (bad !== undefined) return this.#refuseEffect({ kind: "refuse", ...bad });
-    if (this.ledger === undefined) return;
-    const over = this.#session.checkCredit(this.ledger.heldBytes);
-    if (over?.kind === "refuse") return this.#refuseEffect(over);
-    await intake.room(this.ledger);
-    if (this.#ackDue) this.ack();
   }
 
   #perform(effect: SessionEffect, line: string): void {

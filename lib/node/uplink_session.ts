@@ -14,8 +14,14 @@ import {
   parseHostMessage,
   type VersionedConfig,
 } from "../protocol/message.ts";
-import { linePrefix, recordLine } from "../protocol/record.ts";
-import { type Decoded, WireDecoder, WireEncoder } from "../protocol/wire.ts";
+import { linePrefix, recordLine, ShapedRecords } from "../protocol/record.ts";
+import {
+  bytesOf,
+  type Decoded,
+  type Outgoing,
+  WireDecoder,
+  WireEncoder,
+} from "../protocol/wire.ts";
 import type { StoredRecord } from "../wal/wal.ts";
 import {
   type SendPlan,
@@ -66,6 +72,7 @@ export class UplinkSession {
   #decoder = new WireDecoder();
   #encoder = new WireEncoder();
   #prefix: Uint8Array;
+  #shaped: ShapedRecords;
   /** Messages that wait for the writer. */
   #outbox: Uint8Array[] = [];
   #writerWake = new Wakeup();
@@ -79,6 +86,7 @@ export class UplinkSession {
     this.#connection = connection;
     this.#options = options;
     this.#prefix = linePrefix(options.nodeId, options.wal.epoch);
+    this.#shaped = new ShapedRecords(options.nodeId, options.wal.epoch);
     this.#uplink = new Uplink(options.wal, options, options.clock.monotonicMs());
   }
 
@@ -140,7 +148,7 @@ export class UplinkSession {
 
   async #receive(decoded: Iterable<Decoded>): Promise<void> {
     for (const { lines, bad } of decoded) {
-      for (const line of lines) {
+      for (const line of lines.texts()) {
         const parsed = parseHostMessage(line);
         if (!parsed.ok) return this.#refuse("bad_message", parsed.error);
         const { message } = parsed;
@@ -247,9 +255,9 @@ export class UplinkSession {
   }
 
   /** Turns a plan into lines, in the order: messages, gaps, fresh records, backlog. */
-  async #lines(plan: SendPlan): Promise<{ lines: Uint8Array[]; records: number }> {
+  async #lines(plan: SendPlan): Promise<{ lines: Outgoing[]; records: number }> {
     const { wal } = this.#options;
-    const lines = this.#outbox.splice(0);
+    const lines: Outgoing[] = this.#outbox.splice(0);
     if (plan.heartbeat) lines.push(this.#heartbeat(false));
     for (const gap of plan.gaps) {
       lines.push(encodeMessage(gap));
@@ -259,12 +267,12 @@ export class UplinkSession {
     for (const seq of plan.fresh) {
       const payload = wal.recent(seq);
       if (payload === undefined) this.#uplink.leaveToBacklog(seq);
-      else if (this.#addRecord(lines, seq, payload)) records++;
+      else if (this.#addRecord(lines, { seq, payload })) records++;
       else break;
     }
     if (plan.backlog !== undefined) {
-      for (const { seq, payload } of await wal.read(plan.backlog.from, plan.backlog)) {
-        if (seq > plan.backlog.to || !this.#addRecord(lines, seq, payload)) break;
+      for (const record of await wal.read(plan.backlog.from, plan.backlog)) {
+        if (record.seq > plan.backlog.to || !this.#addRecord(lines, record)) break;
         records++;
       }
     }
@@ -272,11 +280,15 @@ export class UplinkSession {
   }
 
   /** False where the credit leaves no room for it. */
-  #addRecord(lines: Uint8Array[], seq: number, payload: Uint8Array): boolean {
-    const line = recordLine(this.#prefix, seq, payload);
-    if (!this.#uplink.maySend(seq, line.length)) return false;
+  #addRecord(lines: Outgoing[], record: StoredRecord): boolean {
+    const { seq, shaped } = record;
+    const line = shaped === undefined
+      ? recordLine(this.#prefix, seq, record.payload)
+      : this.#shaped.line(seq, shaped);
+    const bytes = bytesOf(line);
+    if (!this.#uplink.maySend(seq, bytes)) return false;
     lines.push(line);
-    this.#uplink.sent(seq, line.length);
+    this.#uplink.sent(seq, bytes);
     return true;
   }
 
@@ -293,7 +305,7 @@ export class UplinkSession {
     });
   }
 
-  async #write(lines: Uint8Array[], records: number): Promise<void> {
+  async #write(lines: readonly Outgoing[], records: number): Promise<void> {
     const bytes = this.#encoder.encode(lines);
     this.#options.onTraffic(records, bytes.length, 0);
     await this.#connection.write(bytes);

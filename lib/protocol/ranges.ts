@@ -79,7 +79,11 @@ export class RangeSet {
       high = Math.max(high, this.#ranges[end]![1]);
       end++;
     }
-    this.#ranges.splice(start, end - start, [low, high]);
+    if (end - start === 1) {
+      const range = this.#ranges[start]!;
+      range[0] = low;
+      range[1] = high;
+    } else this.#ranges.splice(start, end - start, [low, high]);
   }
 
   /** Takes `from` to `to` out. */

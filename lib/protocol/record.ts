@@ -6,6 +6,8 @@
  * come from where it lies. {@linkcode recordLine} puts them in front when it is sent.
  */
 import Type from "typebox";
+import { ROW_SPARE, type ShapedRow } from "../codec/row.ts";
+import { NUMBER_MARK, Shape, type ShapedLine } from "../codec/shape.ts";
 import {
   AGG_SAMPLES_MAX,
   CFG_VERSION_MAX,
@@ -200,4 +202,27 @@ export function recordLine(
   line.set(payload.subarray(1), at);
   line[line.length - 1] = 0x0a;
   return line;
+}
+
+/** Puts the identity of one epoch in front of contents that are kept by their numbers. */
+export class ShapedRecords {
+  #prefix: string;
+  /** Shapes of lines, by those of the contents in them. */
+  #shapes = new WeakMap<Shape, Shape>();
+
+  constructor(nodeId: string, epoch: string) {
+    this.#prefix = new TextDecoder().decode(linePrefix(nodeId, epoch)) + NUMBER_MARK + ",";
+  }
+
+  /** The line that carries a record; it takes the places in front of the content's numbers. */
+  line(seq: number, { shape, numbers, start }: ShapedRow): ShapedLine {
+    let line = this.#shapes.get(shape);
+    if (line === undefined) {
+      line = new Shape(this.#prefix + shape.text.slice(1));
+      this.#shapes.set(shape, line);
+    }
+    numbers[start - ROW_SPARE] = seq;
+    numbers[start - ROW_SPARE + 1] = 0;
+    return { shape: line, numbers, start: start - ROW_SPARE };
+  }
 }

@@ -16,6 +16,8 @@ import { Buffer } from "node:buffer";
 import { crc32, deflateRawSync, inflateRawSync } from "node:zlib";
 import { BlockDecoder, BlockEncoder } from "../codec/block.ts";
 import { CodecError } from "../codec/bytes.ts";
+import { Lines } from "../codec/lines.ts";
+import { bytesOfShaped, type ShapedLine } from "../codec/shape.ts";
 import { FRAME_BYTES_MAX, FRAME_LINES_BYTES_MAX, LINE_BYTES_MAX } from "../limits.ts";
 import type { Encoding } from "./message.ts";
 
@@ -27,10 +29,16 @@ export interface Bad {
 
 /** Lines without newlines in order; then, where `bad` is present, nothing more can be decoded. */
 export interface Decoded {
-  readonly lines: string[];
-  /** Bytes of the lines as they are held in memory: plain, whatever they took on the wire. */
-  readonly bytes: number;
+  readonly lines: Lines;
   readonly bad?: Bad;
+}
+
+/** A line to send: with its newline, or as numbers of a shape. */
+export type Outgoing = Uint8Array | ShapedLine;
+
+/** The bytes that a line takes, newline included; of one that isn't written yet about, by the usual size of numbers. */
+export function bytesOf(line: Outgoing): number {
+  return line instanceof Uint8Array ? line.length : line.shape.bytesUsual + 1;
 }
 
 const NEWLINE = 0x0a;
@@ -40,6 +48,7 @@ const PLAIN = 0, DEFLATED = 1;
 /** Blocks below that don't get smaller. */
 const DEFLATE_BYTES_MIN = 64;
 const empty = new Uint8Array(0);
+const newline = Uint8Array.of(NEWLINE);
 const encoder = new TextEncoder();
 
 const lineTooLong: Bad = {
@@ -55,13 +64,17 @@ function isTooLong(line: string): boolean {
 }
 
 /** The lines up to the first that is too long. */
-function checkLines(lines: string[], bytes: number): Decoded {
-  const index = lines.findIndex(isTooLong);
-  return index < 0 ? { lines, bytes } : { lines: lines.slice(0, index), bytes, bad: lineTooLong };
+function checkLines(lines: Lines): Decoded {
+  const isShort = lines.plains.every((text) => !isTooLong(text)) &&
+    lines.groups.every(({ shape }) => shape.bytesMax <= LINE_BYTES_MAX);
+  if (isShort) return { lines };
+  const texts = lines.texts();
+  const index = texts.findIndex(isTooLong);
+  return index < 0 ? { lines } : { lines: Lines.of(texts.slice(0, index)), bad: lineTooLong };
 }
 
 function refused(bad: Bad): Decoded {
-  return { lines: [], bytes: 0, bad };
+  return { lines: Lines.of([]), bad };
 }
 
 function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
@@ -124,7 +137,7 @@ export class WireDecoder {
     } catch {
       return yield refused(notUtf8);
     }
-    yield { lines: [text], bytes: end };
+    yield { lines: Lines.of([text]) };
   }
 
   *#pushLines(chunk: Uint8Array): Generator<Decoded> {
@@ -136,7 +149,7 @@ export class WireDecoder {
     }
     const lines = (this.#text + text).split("\n");
     this.#text = lines.pop()!;
-    const decoded = checkLines(lines, chunk.length);
+    const decoded = checkLines(Lines.of(lines));
     yield decoded.bad === undefined && isTooLong(this.#text)
       ? { ...decoded, bad: lineTooLong }
       : decoded;
@@ -174,8 +187,7 @@ export class WireDecoder {
       block = inflated;
     } else if (body[0] !== PLAIN) return bad(`frame is of unknown kind ${body[0]}`);
     try {
-      const lines = this.#blocks.decode(block, FRAME_BYTES_MAX);
-      return checkLines(lines, lines.reduce((sum, line) => sum + line.length + 1, 0));
+      return checkLines(this.#blocks.decode(block, FRAME_BYTES_MAX));
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
       return bad(error.message);
@@ -223,21 +235,29 @@ export class WireEncoder {
     this.#encoding = encoding;
   }
 
-  /** The bytes that carry `lines`, each with its newline, in order. */
-  encode(lines: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-    if (this.#encoding === "ndjson") return join(lines);
+  /** The bytes that carry `lines` in order. */
+  encode(lines: readonly Outgoing[]): Uint8Array<ArrayBuffer> {
+    if (this.#encoding === "ndjson") return join(lines.map(lineOf));
     const frames: Uint8Array[] = [];
-    for (let start = 0; start < lines.length;) {
-      let end = start, bytes = 0;
-      while (end < lines.length && (end === start || bytes < FRAME_LINES_BYTES_MAX)) {
-        bytes += lines[end++]!.length;
+    for (let next = 0; next < lines.length;) {
+      const builder = this.#blocks.builder();
+      for (let bytes = 0, bytesMax = 0; next < lines.length; next++) {
+        const line = lines[next]!;
+        bytes += bytesOf(line);
+        bytesMax += line instanceof Uint8Array ? line.length : line.shape.bytesMax + 1;
+        const isFull = bytes > FRAME_LINES_BYTES_MAX || bytesMax > FRAME_BYTES_MAX;
+        if (builder.count > 0 && isFull) break;
+        if (!(line instanceof Uint8Array)) builder.addShaped(line);
+        else builder.addText(this.#utf8.decode(line.subarray(0, -1)));
       }
-      const text = this.#utf8.decode(join(lines.slice(start, end)));
-      frames.push(frameOf(this.#blocks.encode(text.slice(0, -1).split("\n"))));
-      start = end;
+      frames.push(frameOf(this.#blocks.encode(builder.done())));
     }
     return join(frames);
   }
+}
+
+function lineOf(line: Outgoing): Uint8Array {
+  return line instanceof Uint8Array ? line : join([bytesOfShaped(line), newline]);
 }
 
 function frameOf(block: Uint8Array): Uint8Array {

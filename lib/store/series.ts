@@ -2,6 +2,7 @@
  * How values of a metric are summed up for a chart: never more columns than a screen has, each with lowest,
  * mean and highest value, so that no spike is lost at any zoom. Pure.
  */
+import { Place } from "../codec/template.ts";
 import { AGG_SAMPLES_MAX } from "../limits.ts";
 import type { SeriesColumns, SeriesQuery, StoredRow } from "./store.ts";
 
@@ -64,10 +65,54 @@ export function own(from: unknown, name: string): unknown {
     : undefined;
 }
 
+/** What a record says of its metrics: its numbers, or the places of them. */
+export interface Sampling {
+  /** How many samples it stands for. */
+  readonly n: number;
+  readonly metrics: readonly {
+    readonly metric: string;
+    readonly value: number | Place;
+    readonly min: number | Place;
+    readonly max: number | Place;
+    readonly anomalies: number;
+  }[];
+}
+
+function isNumber(value: unknown): value is number | Place {
+  return Number.isFinite(value) || value instanceof Place;
+}
+
 /**
- * What a record's JSON says of each of its metrics; `undefined` where it can't be summed up. Nothing that it
- * says is trusted: it may come from an older program or a damaged disk. A downsampled record counts for all
- * that it stands for.
+ * What a record, or the template of several, says of its metrics; `undefined` where it can't be summed up, or only by
+ * its numbers. Nothing that it says is trusted: it may come from an older program or a damaged disk.
+ */
+export function samplingOf(record: unknown): Sampling | undefined {
+  const agg = own(record, "agg");
+  const n = own(agg, "n") ?? 1;
+  if (!(Number.isInteger(n) && n as number >= 1 && n as number <= AGG_SAMPLES_MAX)) {
+    return undefined;
+  }
+  const lowest = own(agg, "min"), highest = own(agg, "max");
+  const flagged = own(own(record, "anomaly"), "metrics");
+  const metrics: Sampling["metrics"][number][] = [];
+  for (const [metric, value] of Object.entries(own(record, "metrics") ?? {})) {
+    if (metrics.length === SERIES_PER_NODE_MAX) break;
+    if (!isNumber(value) || metric.length > NAME_LENGTH_MAX) continue;
+    const min = own(lowest, metric), max = own(highest, metric);
+    metrics.push({
+      metric,
+      value,
+      min: isNumber(min) ? min : value,
+      max: isNumber(max) ? max : value,
+      anomalies: own(flagged, metric) === undefined ? 0 : 1,
+    });
+  }
+  return { n: n as number, metrics };
+}
+
+/**
+ * What a record's JSON says of each of its metrics; `undefined` where it can't be summed up. A downsampled record
+ * counts for all that it stands for.
  */
 export function samplesOf(payload: string): MetricSample[] | undefined {
   let record: unknown;
@@ -76,28 +121,15 @@ export function samplesOf(payload: string): MetricSample[] | undefined {
   } catch {
     return undefined;
   }
-  const agg = own(record, "agg");
-  const n = own(agg, "n") ?? 1;
-  if (!(Number.isInteger(n) && n as number >= 1 && n as number <= AGG_SAMPLES_MAX)) {
-    return undefined;
-  }
-  const lowest = own(agg, "min"), highest = own(agg, "max");
-  const flagged = own(own(record, "anomaly"), "metrics");
-  const samples: MetricSample[] = [];
-  for (const [metric, value] of Object.entries(own(record, "metrics") ?? {})) {
-    if (samples.length === SERIES_PER_NODE_MAX) break;
-    if (!Number.isFinite(value) || metric.length > NAME_LENGTH_MAX) continue;
-    const min = own(lowest, metric), max = own(highest, metric);
-    samples.push({
-      metric,
-      n: n as number,
-      sum: finite(value * (n as number)),
-      min: Number.isFinite(min) ? min as number : value,
-      max: Number.isFinite(max) ? max as number : value,
-      anomalies: own(flagged, metric) === undefined ? 0 : 1,
-    });
-  }
-  return samples;
+  const sampling = samplingOf(record);
+  return sampling?.metrics.map(({ metric, value, min, max, anomalies }) => ({
+    metric,
+    n: sampling.n,
+    sum: finite(value as number * sampling.n),
+    min: min as number,
+    max: max as number,
+    anomalies,
+  }));
 }
 
 /** Narrowest width that needs no more than `points` columns, and is a multiple of `unit`. */

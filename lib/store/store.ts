@@ -2,6 +2,9 @@
  * Where the host makes records durable. A contract only: `sqlite/` and `ndjson/` hold the kinds that there
  * are, and `tests/store/conformance.ts` what each must do.
  */
+import { valueAt } from "../codec/column.ts";
+import { textsOf } from "../codec/lines.ts";
+import type { RecordColumns } from "../protocol/record_columns.ts";
 
 /** What is known of one epoch of a node: all up to `high_acked` and in `ranges` is durable or a gap. */
 export interface EpochState {
@@ -23,6 +26,43 @@ export interface RecordRow {
   readonly score: number;
   /** The record's JSON as it was received. */
   readonly payload: string;
+  /** Where its numbers stand, if it came so; who uses them needs no JSON. */
+  readonly source?: { readonly columns: RecordColumns; readonly row: number };
+}
+
+/** A record by its numbers; its JSON is made when it is asked for. */
+export class ColumnRow implements RecordRow {
+  readonly columns: RecordColumns;
+  readonly row: number;
+
+  constructor(columns: RecordColumns, row: number) {
+    this.columns = columns;
+    this.row = row;
+  }
+
+  get seq(): number {
+    return valueAt(this.columns.seq, this.row);
+  }
+  get ts_wall_ms(): number {
+    return valueAt(this.columns.wall, this.row);
+  }
+  get ts_mono_ms(): number {
+    return valueAt(this.columns.mono, this.row);
+  }
+  get is_anomaly(): boolean {
+    return this.columns.isAnomaly;
+  }
+  get score(): number {
+    return valueAt(this.columns.score, this.row);
+  }
+  get payload(): string {
+    const { shape, columns } = this.columns;
+    const group = { shape, columns, count: columns[0]!.numbers.length };
+    return textsOf({ group, from: this.row, to: this.row + 1 })[0]!;
+  }
+  get source(): ColumnRow {
+    return this;
+  }
 }
 
 /** A lost range to store. */

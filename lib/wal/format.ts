@@ -19,7 +19,6 @@
  * Rows and notes are those of `lib/codec/row.ts`. `prev` is the last seq before the segment's first; where `base` is greater than `prev + 1`, `reason` says
  * why the seqs between were never written.
  */
-import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 
 /** Format version in segment headers; in version 1 every payload is plain, which version 2 reads just so. */
@@ -89,10 +88,11 @@ export function parseSegmentName(name: string): { base: number; turn: number } |
 }
 
 function checksum(bytes: Uint8Array, value?: number): number {
-  return crc32(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), value);
+  return crc32(bytes, value);
 }
 
-function viewOf(bytes: Uint8Array): DataView {
+/** Numbers in bytes. */
+export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
@@ -170,11 +170,10 @@ export type Decoded =
   | { readonly kind: "more"; readonly need: number }
   | { readonly kind: "bad" };
 
-/** Reads the record at `offset`; the payload is a view into `bytes`. */
-export function decodeRecord(bytes: Uint8Array, offset: number): Decoded {
+/** Reads the record at `offset`; the payload is a view into `bytes`, of which `view` gives the numbers. */
+export function decodeRecord(bytes: Uint8Array, offset: number, view = viewOf(bytes)): Decoded {
   const left = bytes.length - offset;
   if (left < RECORD_HEADER_BYTES) return { kind: "more", need: RECORD_HEADER_BYTES };
-  const view = viewOf(bytes);
   const length = view.getUint32(offset, true);
   if (((length ^ LENGTH_CHECK_XOR) >>> 0) !== view.getUint32(offset + 4, true)) {
     return { kind: "bad" };

@@ -1,6 +1,6 @@
 /** Reads stored records of all segments by seq, with a cursor, so that reading on costs nothing. */
 import { type Disk, DiskError, type DiskFile } from "../platform/platform.ts";
-import { SegmentReader, type StoredRecord } from "./segment.ts";
+import { payloadBytes, SegmentReader, type StoredRecord } from "./segment.ts";
 import type { SegmentSet, SegmentView } from "./segment_set.ts";
 
 /** How much a read may return. */
@@ -95,7 +95,7 @@ export class LogReader {
     const found: StoredRecord[] = [];
     let bytes = 0;
     while (found.length < limit.records && bytes < limit.bytes && cursor.nextSeq <= end) {
-      const record = await cursor.reader.next();
+      const record = cursor.reader.nextAtHand() ?? await cursor.reader.next();
       if (record === undefined || record.seq > end) {
         this.#onMissing(Math.max(cursor.nextSeq, from), end);
         cursor.nextSeq = Infinity;
@@ -105,7 +105,7 @@ export class LogReader {
       cursor.nextSeq = record.seq + 1;
       if (record.seq < from) continue;
       found.push(record);
-      bytes += record.payload.length;
+      bytes += payloadBytes(record);
     }
     return found;
   }

@@ -1,6 +1,7 @@
 /** One segment file: writing it, and reading it whatever state it is in. */
 import { CodecError } from "../codec/bytes.ts";
-import { RowDecoder, RowEncoder } from "../codec/row.ts";
+import { RowDecoder, RowEncoder, type ShapedRow } from "../codec/row.ts";
+import { bytesOfShaped } from "../codec/shape.ts";
 import { DiskError, type DiskFile } from "../platform/platform.ts";
 import {
   decodeRecord,
@@ -10,12 +11,39 @@ import {
   RECORD_OVERHEAD_BYTES,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
+  viewOf,
 } from "./format.ts";
 
 /** A stored record; the payload belongs to the receiver. */
 export interface StoredRecord {
   readonly seq: number;
   readonly payload: Uint8Array;
+  /** The payload by its numbers, where it was read so; who uses them needs no bytes. */
+  readonly shaped?: ShapedRow;
+}
+
+/** A record by its numbers; its payload is made when it is asked for. */
+class ShapedRecord implements StoredRecord {
+  readonly seq: number;
+  readonly shaped: ShapedRow;
+
+  constructor(seq: number, shaped: ShapedRow) {
+    this.seq = seq;
+    this.shaped = shaped;
+  }
+
+  get payload(): Uint8Array {
+    return bytesOfShaped(this.shaped);
+  }
+}
+
+function recordOf(seq: number, content: Uint8Array | ShapedRow): StoredRecord {
+  return content instanceof Uint8Array ? { seq, payload: content } : new ShapedRecord(seq, content);
+}
+
+/** The bytes of a record's payload; about, where they aren't made yet. */
+export function payloadBytes(record: StoredRecord): number {
+  return record.shaped?.shape.bytesUsual ?? record.payload.length;
 }
 
 const READ_BYTES = 65_536;
@@ -114,6 +142,7 @@ export class SegmentReader {
   #minSeq: number;
   #maxSeq: number;
   #bytes: Uint8Array = new Uint8Array(0);
+  #view = viewOf(this.#bytes);
   /** File offset of the first byte in `#bytes`. */
   #start: number;
   /** Offset in `#bytes` of what comes next. */
@@ -127,6 +156,8 @@ export class SegmentReader {
   unreadable = false;
   #tolerant: boolean;
   #rows = new RowDecoder();
+  /** A row that was taken and couldn't be read at once. */
+  #unread: StoredRecord | undefined;
   /** Whether all notes of the file were looked for. */
   #hasAllNotes = false;
 
@@ -155,12 +186,25 @@ export class SegmentReader {
   /** The next record, or `undefined` at the present end of the file; later appends can be read on. */
   async next(): Promise<StoredRecord | undefined> {
     for (;;) {
-      const found = await this.nextRow();
-      if (found === undefined) return undefined;
-      const payload = await this.#payloadOf(found.payload);
-      if (payload !== undefined) return { seq: found.seq, payload };
+      const record = this.nextAtHand();
+      if (record !== undefined) return record;
+      const row = this.#unread ?? await this.nextRow();
+      this.#unread = undefined;
+      if (row === undefined) return undefined;
+      const content = await this.#contentOf(row.payload);
+      if (content !== undefined) return recordOf(row.seq, content);
       this.damaged = true;
     }
+  }
+
+  /** As {@linkcode next}, where that takes no waiting; `undefined` where it may. */
+  nextAtHand(): StoredRecord | undefined {
+    if (this.#unread !== undefined) return undefined;
+    const row = this.#take();
+    if (typeof row === "number") return undefined;
+    const content = this.#decoded(row.payload);
+    if (content === undefined) this.#unread = row;
+    return content && recordOf(row.seq, content);
   }
 
   /** As {@linkcode next}, with the row as it stands in the file, valid until the next call. */
@@ -176,15 +220,19 @@ export class SegmentReader {
   }
 
   /** What a row says; `undefined` where that can't be told any more. */
-  async #payloadOf(row: Uint8Array): Promise<Uint8Array | undefined> {
+  async #contentOf(row: Uint8Array): Promise<Uint8Array | ShapedRow | undefined> {
+    const content = this.#decoded(row);
+    if (content !== undefined || this.#hasAllNotes) return content;
+    // Its first note is damaged: the copy stands further on.
+    this.#hasAllNotes = true;
+    const ahead = new SegmentReader(this.#file, 1, { tolerant: this.#tolerant });
+    ahead.#rows = this.#rows;
+    while (await ahead.nextRow() !== undefined);
+    return this.#decoded(row);
+  }
+
+  #decoded(row: Uint8Array): Uint8Array | ShapedRow | undefined {
     try {
-      const payload = this.#rows.decode(row);
-      if (payload !== undefined || this.#hasAllNotes) return payload;
-      // Its first note is damaged: the copy stands further on.
-      this.#hasAllNotes = true;
-      const ahead = new SegmentReader(this.#file, 1, { tolerant: this.#tolerant });
-      ahead.#rows = this.#rows;
-      while (await ahead.nextRow() !== undefined);
       return this.#rows.decode(row);
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
@@ -195,7 +243,7 @@ export class SegmentReader {
   /** A record from what was read; else how many bytes from `#at` are needed. */
   #take(): StoredRecord | number {
     for (;;) {
-      const decoded = decodeRecord(this.#bytes, this.#at);
+      const decoded = decodeRecord(this.#bytes, this.#at, this.#view);
       if (decoded.kind === "more") return decoded.need;
       if (decoded.kind === "bad" || !this.#isOurs(decoded.seq)) {
         this.#at++;
@@ -246,6 +294,7 @@ export class SegmentReader {
       length += count;
     }
     this.#bytes = into.subarray(0, length);
+    this.#view = viewOf(this.#bytes);
     return length >= need;
   }
 

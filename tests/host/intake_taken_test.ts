@@ -1,5 +1,6 @@
 /** What becomes of a record and of a gap: each is stored, counted, told and shown once. */
 import { assertEquals } from "@std/assert";
+import { LinesBuilder, type Run } from "../../lib/codec/lines.ts";
 import { Activity } from "../../lib/host/activity.ts";
 import { AnomalyEvents } from "../../lib/host/anomaly_events.ts";
 import type { CommitQueue } from "../../lib/host/commit_queue.ts";
@@ -10,6 +11,7 @@ import { Registry } from "../../lib/host/registry.ts";
 import { HELD_RANGES_MAX, SEQ_JUMP_MAX } from "../../lib/limits.ts";
 import type { Gap, Hello } from "../../lib/protocol/message.ts";
 import type { TelemetryRecord } from "../../lib/protocol/record.ts";
+import { RecordShapes } from "../../lib/protocol/record_columns.ts";
 import type { Store } from "../../lib/store/store.ts";
 import { EPOCH, hello, telemetry } from "../messages.ts";
 import { ManualClock, START } from "../web/test_host.ts";
@@ -50,9 +52,33 @@ function setUp(nodesMax = 10) {
     const line = JSON.stringify(message) + " ";
     return intake.record(of, ledger, message as unknown as TelemetryRecord, line);
   };
+  const lineOf = (seq: number, more: Record<string, unknown> = {}) =>
+    JSON.stringify(telemetry("a", seq, MOMENT, { temp_c: seq }, more));
+  /** The same records in columns. */
+  const records = (seqs: readonly number[], more?: Record<string, unknown>, of = node) => {
+    const builder = new LinesBuilder();
+    for (const seq of seqs) builder.addText(lineOf(seq, more));
+    const [run] = builder.done().runs() as Iterable<Run>;
+    const columns = new RecordShapes("a", EPOCH).columnsOf(run!)!;
+    return intake.records(of, ledger, columns, run!.from, run!.to);
+  };
   const gap = (from_seq: number, to_seq: number, of = node) =>
     intake.gap(of, ledger, { type: "gap", from_seq, to_seq, reason: "evicted" } as Gap);
-  return { clock, registry, activity, intake, told, added, join, ledger, node, record, gap };
+  return {
+    clock,
+    registry,
+    activity,
+    intake,
+    told,
+    added,
+    join,
+    ledger,
+    node,
+    record,
+    records,
+    lineOf,
+    gap,
+  };
 }
 
 function eventOf(state: string, id = "1-x") {
@@ -88,6 +114,46 @@ Deno.test("Intake: a record goes to the store as its line, with its own times, a
   assertEquals([records, duplicates, anomalies], [1, 1, 1]);
   assertEquals(activity.of(node, 0, 0).last, { temp_c: 1 });
   assertEquals(told, []);
+});
+
+Deno.test("Intake: records in columns are each stored, counted and shown once, as lines are", () => {
+  const { records, lineOf, ledger, added, intake, registry, activity, node } = setUp();
+  assertEquals(records([3, 4], { anomaly: { is_anomaly: true, score: 4, metrics: {} } }), "new");
+  const watch = activity.watch("a");
+  assertEquals(records([1, 4, 9]), "known");
+  assertEquals(records([9, 1]), "known");
+  assertEquals(added.map(([count]) => count), [2, 2]);
+  assertEquals(added.reduce((sum, [, bytes]) => sum + (bytes as number), 0), ledger.heldBytes);
+  assertEquals(watch.take(), [lineOf(1), lineOf(9)], "whoever watches sees each");
+  const stored = ledger.beginCommit().records;
+  assertEquals(stored.map(({ seq, is_anomaly, score }) => [seq, is_anomaly, score]), [
+    [3, true, 4],
+    [4, true, 4],
+    [1, false, 0],
+    [9, false, 0],
+  ]);
+  assertEquals(stored.at(-1)!.payload, lineOf(9));
+  assertEquals([stored[0]!.ts_wall_ms, stored[0]!.ts_mono_ms], [5_000, 700]);
+  assertEquals(intake.counters, { records: 4, duplicates: 3, gap_records: 0 });
+  const info = registry.get("a")!;
+  assertEquals([info.records, info.duplicates, info.anomalies], [4, 3, 2]);
+  assertEquals(activity.of(node, 0, 0).last, { temp_c: 9 });
+});
+
+Deno.test("Intake: of records in columns those before a refused one are stored, and none behind it", () => {
+  const far = setUp();
+  assertEquals(far.records([1, 2, SEQ_JUMP_MAX + 3, 3]), "too_far");
+  assertEquals(far.ledger.beginCommit().records.map(({ seq }) => seq), [1, 2]);
+  assertEquals(far.intake.counters.records, 2);
+  const scattered = setUp();
+  const apart = Array.from({ length: HELD_RANGES_MAX + 2 }, (_, i) => 3 + 2 * i);
+  assertEquals(scattered.records([...apart, 1]), "too_scattered");
+  assertEquals(scattered.ledger.waitingRecords, HELD_RANGES_MAX + 1);
+  const full = setUp(1);
+  full.record(1);
+  const other = full.join("b");
+  assertEquals(full.records([2, 3], {}, other), "no_room");
+  assertEquals([full.ledger.waitingRecords, full.registry.get("b")?.records], [1, 0]);
 });
 
 Deno.test("Intake: each record that waits adds its own memory, also behind others", () => {

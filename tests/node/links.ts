@@ -32,7 +32,7 @@ export class Link implements Connection {
   write(bytes: Uint8Array): Promise<void> {
     this.written += bytes.length;
     for (const { lines } of this.#decoder.push(bytes)) {
-      for (const line of lines) this.#heard.push(JSON.parse(line));
+      for (const line of lines.texts()) this.#heard.push(JSON.parse(line));
     }
     return Promise.resolve();
   }
@@ -77,7 +77,7 @@ export class Link implements Connection {
   #use(encoding: Encoding): void {
     this.#encoder.use(encoding);
     for (const { lines } of this.#decoder.use(encoding)) {
-      for (const line of lines) this.#heard.push(JSON.parse(line));
+      for (const line of lines.texts()) this.#heard.push(JSON.parse(line));
     }
   }
 

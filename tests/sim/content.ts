@@ -71,7 +71,8 @@ export function wrongWithRun(
 }
 
 /** The column of a stored record that says something else than its JSON, if any does. */
-export function wrongColumn({ payload, ...row }: RecordRow): string | undefined {
+export function wrongColumn(row: RecordRow): string | undefined {
+  const { payload } = row;
   const columns = ["seq", "ts_wall_ms", "ts_mono_ms", "is_anomaly", "score"] as const;
   return columns.find((name) => !payload.includes(`"${name}":${JSON.stringify(row[name])}`));
 }

@@ -36,7 +36,7 @@ export class RealEngine {
   }
 
   commit(batches: readonly EpochBatch[], atWallMs: number): void {
-    this.#engine.commit(batches.map(packBatch), atWallMs);
+    this.#engine.commit(batches.map((batch) => packBatch(batch, atWallMs)), atWallMs);
     this.#engine.sumUpSome();
     this.#engine.sealSome(atWallMs, 0);
     const records = batches.reduce((sum, batch) => sum + batch.records.length, 0);

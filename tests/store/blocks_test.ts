@@ -4,7 +4,7 @@ import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import type { Database } from "../../lib/platform/sqlite.ts";
 import {
   BLOCK_RECORDS_MAX,
-  columnsOf,
+  type BlockRow,
   decodeBlock,
   encodeBlock,
   joinBlocks,
@@ -49,7 +49,7 @@ function commit(
     rangesChanged: true,
     records,
     gaps: [],
-  })], atWallMs);
+  }, atWallMs)], atWallMs);
 }
 
 /** Seals all that may be. */
@@ -68,13 +68,17 @@ function sealedSeqs(db: Database, node_id = "a"): number[] {
     .sort((a, b) => a - b);
 }
 
+function blockOfRows(rows: readonly BlockRow[]): Uint8Array<ArrayBuffer> {
+  return encodeBlock(rows, (index) => rows[index]!.received_wall_ms);
+}
+
 Deno.test("a block gives back its records to the last bit, joined and deflated as well", () => {
   const rows = range(1, 300).map((row) => ({ ...row, received_wall_ms: START + row.seq / 4 }));
   rows[7] = { ...rows[7]!, ts_mono_ms: -0.1, ts_wall_ms: 1.7e308, score: 0, is_anomaly: true };
   rows[8] = { ...rows[8]!, payload: "not JSON at all \u0000 \\" };
-  assertEquals(decodeBlock(encodeBlock(columnsOf(rows)), 1), rows);
+  assertEquals(decodeBlock(blockOfRows(rows), 1), rows);
   const parts = [rows.slice(0, 1), rows.slice(1, 120), rows.slice(120)].map((part) => ({
-    bytes: encodeBlock(columnsOf(part)),
+    bytes: blockOfRows(part),
     records: part.length,
   }));
   const joined = joinBlocks(parts)!;
@@ -85,7 +89,7 @@ Deno.test("a block gives back its records to the last bit, joined and deflated a
 Deno.test("bytes of any kind are a block's records or none, and never an error", () => {
   const random = seededRandom(3);
   const whole = joinBlocks([{
-    bytes: encodeBlock(columnsOf(range(1, 20).map((row) => ({ ...row, received_wall_ms: 1 })))),
+    bytes: blockOfRows(range(1, 20).map((row) => ({ ...row, received_wall_ms: 1 }))),
     records: 20,
   }])!;
   for (let round = 0; round < 2_000; round++) {
@@ -276,7 +280,7 @@ Deno.test("a gap that lies in a block, or between two, says when its neighbours 
     rangesChanged: true,
     records: [],
     gaps,
-  })], START);
+  }, START)], START);
   const at = (seq: number) => START + 100 * seq;
   const expected = [[301, at(300), undefined], [50, at(49), at(61)], [101, at(100), at(201)]];
   for (let round = 0; round < 2; round++) {
@@ -337,7 +341,7 @@ Deno.test("an epoch is not forgotten while a sealed record of it is left", () =>
     rangesChanged: true,
     records: [record(1)],
     gaps: [],
-  })], START + 1);
+  }, START + 1)], START + 1);
   assertEquals(engine.forgetEmptyEpochs("a"), 2);
 });
 

@@ -37,7 +37,7 @@ function filled(): { db: Database; engine: SqliteEngine } {
         }),
       })),
       gaps: [],
-    })], at += 10_000);
+    }, at += 10_000)], at);
   };
   commit("b", EPOCH, 1, 5);
   commit("a", OLDER, 1, 700);
@@ -140,7 +140,7 @@ Deno.test("verify knows what retention took, and what is declared lost", () => {
     rangesChanged: true,
     records: [],
     gaps: [{ from_seq: 406, to_seq: 500, reason: "evicted" }],
-  })], START);
+  }, START)], START);
   engine.keepWithin({ ageMs: 8 });
   while (engine.retention.slice(START + 3_600_000, 0));
   const report = verifyDatabase(db);

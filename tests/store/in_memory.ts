@@ -54,7 +54,7 @@ export function commitTo(
       };
     }),
     gaps: of.gaps ?? [],
-  })], atWallMs);
+  }, atWallMs)], atWallMs);
 }
 
 /** Numbers from `from` to `to`. */

@@ -27,7 +27,7 @@ function commit(
       payload: JSON.stringify({ seq, metrics: { temp_c: 1 } }),
     })),
     gaps: [],
-  })], atWallMs);
+  }, atWallMs)], atWallMs);
 }
 
 function count(db: Database, of: string): number {

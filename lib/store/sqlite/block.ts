@@ -11,6 +11,9 @@
  */
 import { crc32, deflateRawSync, inflateRawSync } from "node:zlib";
 import { BlockDecoder, BlockEncoder } from "../../codec/block.ts";
+import type { ColumnPart } from "../../codec/column.ts";
+import { Lines, LinesBuilder, ShapeFinder } from "../../codec/lines.ts";
+import { decimalOf, NUMBER_MARK, Shape } from "../../codec/shape.ts";
 import type { RecordRow } from "../store.ts";
 
 /** Most records of a block: few enough to be read for one of them, enough to be small. */
@@ -28,47 +31,102 @@ export interface BlockRow extends RecordRow {
   readonly received_wall_ms: number;
 }
 
-/** Records whose seqs follow each other, in columns; all of the same length. */
-export interface BlockColumns {
-  readonly fromSeq: number;
-  readonly received: readonly number[];
-  readonly wallMs: readonly number[];
-  readonly monoMs: readonly number[];
-  /** Score of each record; -1 where it is no anomaly. */
-  readonly scores: readonly number[];
-  readonly payloads: readonly string[];
-}
+/** Which of the columns in front of a record's JSON holds what, and how many there are. */
+export const STORED = { wall: 1, score: 3, count: 4 } as const;
 
-/** The bytes of a block of 1 to {@linkcode BLOCK_RECORDS_MAX} records, as it comes: not deflated. */
-export function encodeBlock(columns: BlockColumns): Uint8Array<ArrayBuffer> {
-  const { received, wallMs, monoMs, scores, payloads } = columns;
-  const lines = payloads.map((payload, i) =>
-    // A newline in JSON stands between tokens only, where a space says the same.
-    `${received[i]} ${wallMs[i]} ${monoMs[i]} ${scores[i]} ${payload.replaceAll("\n", " ")}`
-  );
+/** Those columns, as a shape has them. */
+export const COLUMNS_TEXT = `${NUMBER_MARK} `.repeat(STORED.count);
+
+/** Shapes of what was stored lately, for all blocks that this thread makes. */
+const finder = new ShapeFinder();
+/** Shapes of stored lines, by those of the records in them. */
+const stored = new WeakMap<Shape, Shape>();
+
+/**
+ * The bytes of a block of 1 to {@linkcode BLOCK_RECORDS_MAX} records whose seqs follow each other, as it comes: not
+ * deflated. `receivedMs` gives the time at which each came.
+ */
+export function encodeBlock(
+  rows: readonly RecordRow[],
+  receivedMs: (index: number) => number,
+): Uint8Array<ArrayBuffer> {
   // Columns of one number save nothing, and cost much where every record is a block, as with scattered seqs.
-  if (lines.length === 1) return packed(LINE, encoder.encode(lines[0]!));
-  return packed(PLAIN, new BlockEncoder().encode(lines));
+  if (rows.length === 1) return packed(LINE, encoder.encode(lineOf(rows[0]!, receivedMs(0))));
+  const builder = new LinesBuilder(finder);
+  for (let index = 0; index < rows.length;) {
+    const end = endOfStretch(rows, index, receivedMs);
+    if (end > index) addStretch(builder, rows, index, end, receivedMs(index));
+    else builder.addText(lineOf(rows[index]!, receivedMs(index)));
+    index = Math.max(end, index + 1);
+  }
+  return packed(PLAIN, new BlockEncoder().encode(builder.done()));
 }
 
-/** The columns of records whose seqs follow each other. */
-export function columnsOf(rows: readonly BlockRow[]): BlockColumns {
-  return {
-    fromSeq: rows[0]!.seq,
-    received: rows.map(({ received_wall_ms }) => received_wall_ms),
-    wallMs: rows.map(({ ts_wall_ms }) => ts_wall_ms),
-    monoMs: rows.map(({ ts_mono_ms }) => ts_mono_ms),
-    scores: rows.map(({ is_anomaly, score }) => is_anomaly ? Math.max(0, score) : -1),
-    payloads: rows.map(({ payload }) => payload),
-  };
+function lineOf(row: RecordRow, receivedMs: number): string {
+  const { ts_wall_ms, ts_mono_ms, is_anomaly, score, payload } = row;
+  // A newline in JSON stands between tokens only, where a space says the same.
+  const json = payload.replaceAll("\n", " ");
+  return `${receivedMs} ${ts_wall_ms} ${ts_mono_ms} ${
+    is_anomaly ? Math.max(0, score) : -1
+  } ${json}`;
+}
+
+/** Up to where rows from `start` on came together, in columns that follow each other; `start` where it has none. */
+function endOfStretch(
+  rows: readonly RecordRow[],
+  start: number,
+  receivedMs: (index: number) => number,
+): number {
+  const source = rows[start]!.source;
+  if (source === undefined) return start;
+  const received = receivedMs(start), { is_anomaly } = rows[start]!;
+  let end = start + 1;
+  for (; end < rows.length; end++) {
+    const row = rows[end]!;
+    const belongs = row.source?.columns === source.columns && row.is_anomaly === is_anomaly &&
+      row.source.row === source.row + end - start && receivedMs(end) === received;
+    if (!belongs) break;
+  }
+  return end;
+}
+
+function addStretch(
+  builder: LinesBuilder,
+  rows: readonly RecordRow[],
+  start: number,
+  end: number,
+  receivedMs: number,
+): void {
+  const { columns: { shape, columns, wall, mono, score }, row } = rows[start]!.source!;
+  let line = stored.get(shape);
+  if (line === undefined) stored.set(shape, line = new Shape(COLUMNS_TEXT + shape.text));
+  const to = row + end - start;
+  const shown = rows[start]!.is_anomaly ? score : constant(-1, to);
+  const all = [constant(receivedMs, to), wall, mono, shown, ...columns];
+  builder.addRows(line, all, row, to);
+}
+
+/** The same number so many times. */
+function constant(value: number, count: number): ColumnPart {
+  const { number, scale } = decimalOf(value);
+  return { numbers: new Float64Array(count).fill(number), scale };
 }
 
 /** The records of a block that begins at `fromSeq`; `undefined` where it is damaged. */
 export function decodeBlock(bytes: Uint8Array, fromSeq: number): BlockRow[] | undefined {
   try {
-    return linesOf(bytes).map((line, index) => rowOf(line, fromSeq + index));
+    return linesIn(bytes).texts(LINES_BYTES_MAX).map((line, index) => rowOf(line, fromSeq + index));
   } catch {
     // What of it is damaged doesn't matter: nothing in it can be trusted.
+    return undefined;
+  }
+}
+
+/** The lines of a block; `undefined` where it is damaged. */
+export function decodeLines(bytes: Uint8Array): Lines | undefined {
+  try {
+    return linesIn(bytes);
+  } catch {
     return undefined;
   }
 }
@@ -83,16 +141,13 @@ export function deflateBlock(bytes: Uint8Array): Uint8Array {
 export function joinBlocks(
   blocks: readonly { readonly bytes: Uint8Array; readonly records: number }[],
 ): Uint8Array | undefined {
-  try {
-    const lines = blocks.flatMap(({ bytes, records }) => {
-      const some = linesOf(bytes);
-      if (some.length !== records) throw new Error("a block with other records");
-      return some;
-    });
-    return packed(DEFLATED, deflateRawSync(new BlockEncoder().encode(lines)));
-  } catch {
-    return undefined;
+  const builder = new LinesBuilder(finder);
+  for (const { bytes, records } of blocks) {
+    const lines = decodeLines(bytes);
+    if (lines?.count !== records) return undefined;
+    builder.addLines(lines);
   }
+  return packed(DEFLATED, deflateRawSync(new BlockEncoder().encode(builder.done())));
 }
 
 function packed(how: number, block: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -111,17 +166,20 @@ function checked(bytes: Uint8Array): Uint8Array | undefined {
   return checksum === crc32(block) ? block : undefined;
 }
 
-function linesOf(bytes: Uint8Array): string[] {
+function linesIn(bytes: Uint8Array): Lines {
   const block = checked(bytes);
   if (block === undefined) throw new Error("a block that was changed");
-  if (bytes[0] === LINE) return [new TextDecoder("utf-8", { fatal: true }).decode(block)];
+  if (bytes[0] === LINE) {
+    return Lines.of([new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(block)]);
+  }
   const plain = bytes[0] === DEFLATED
     ? inflateRawSync(block, { maxOutputLength: LINES_BYTES_MAX })
     : block;
   return new BlockDecoder().decode(plain, LINES_BYTES_MAX);
 }
 
-function rowOf(line: string, seq: number): BlockRow {
+/** The record of a line. Throws where it is none. */
+export function rowOf(line: string, seq: number): BlockRow {
   const ends: number[] = [];
   for (let at = -1; ends.length < 4;) {
     at = line.indexOf(" ", at + 1);

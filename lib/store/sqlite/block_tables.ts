@@ -5,14 +5,8 @@
  */
 import type { Database } from "../../platform/sqlite.ts";
 import { type Range, RangeSet } from "../../protocol/ranges.ts";
-import type { StoredRow } from "../store.ts";
-import {
-  type BlockColumns,
-  type BlockRow,
-  decodeBlock,
-  deflateBlock,
-  encodeBlock,
-} from "./block.ts";
+import type { RecordRow, StoredRow } from "../store.ts";
+import { type BlockRow, decodeBlock, encodeBlock } from "./block.ts";
 
 /** Where a block lies. */
 export type Tier = "recent" | "sealed";
@@ -128,26 +122,41 @@ export function insertBlock(db: Database, tier: Tier, block: Block): void {
   );
 }
 
-/** The block of records of an epoch, numbered `id`, for `tier`; from one to BLOCK_RECORDS_MAX of them. */
+/** A block that has no number yet, for the table `recent`. */
+export type NewBlock = Omit<Block, "id" | "node_id" | "epoch" | "lines"> & {
+  readonly lines: Uint8Array<ArrayBuffer>;
+};
+
+/**
+ * The block of records whose seqs follow each other, from one to BLOCK_RECORDS_MAX of them; `receivedMs` gives the
+ * time at which each came.
+ */
 export function makeBlock(
-  { id, node_id, epoch }: Pick<Block, "id" | "node_id" | "epoch">,
-  columns: BlockColumns,
-  tier: Tier,
-): Block {
-  const { fromSeq, received, wallMs, scores } = columns;
-  const bytes = encodeBlock(columns);
+  rows: readonly RecordRow[],
+  receivedMs: (index: number) => number,
+): NewBlock {
+  const first = rows[0]!, last = rows.at(-1)!;
+  let received = -Infinity, anomalies = 0;
+  for (let index = 0; index < rows.length; index++) {
+    received = Math.max(received, receivedMs(index));
+    if (rows[index]!.is_anomaly) anomalies++;
+  }
   return {
-    id,
-    node_id,
-    epoch,
-    from_seq: fromSeq,
-    to_seq: fromSeq + received.length - 1,
-    first_wall_ms: wallMs[0]!,
-    last_wall_ms: wallMs.at(-1)!,
-    received_wall_ms: Math.max(...received),
-    anomalies: scores.filter((score) => score >= 0).length,
-    lines: tier === "recent" ? bytes : deflateBlock(bytes),
+    from_seq: first.seq,
+    to_seq: last.seq,
+    first_wall_ms: first.ts_wall_ms,
+    last_wall_ms: last.ts_wall_ms,
+    received_wall_ms: received,
+    anomalies,
+    lines: encodeBlock(rows, receivedMs),
   };
+}
+
+/** The part of a block with the seqs of a range. */
+export function partOf(block: NewBlock, [from, to]: Range): NewBlock {
+  const rows = decodeBlock(block.lines, block.from_seq)!
+    .slice(from - block.from_seq, to - block.from_seq + 1);
+  return makeBlock(rows, (index) => rows[index]!.received_wall_ms);
 }
 
 /** The parts of `from` to `to` of which no block has a record, ascending. */

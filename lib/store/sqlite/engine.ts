@@ -4,8 +4,8 @@
  */
 import { Database, isConstraint } from "../../platform/sqlite.ts";
 import type { ConfigRow, EpochState, EventRow, RetentionLimits, StoreState } from "../store.ts";
-import { insertBlock, makeBlock, missingRanges, sizeOf, TIERS } from "./block_tables.ts";
-import { type PackedBatch, partOf, runsOf } from "./pack.ts";
+import { insertBlock, missingRanges, partOf, sizeOf, TIERS } from "./block_tables.ts";
+import type { PackedBatch } from "./pack.ts";
 import { readEpoch, readState } from "./queries.ts";
 import { Retention } from "./retention.ts";
 import { RollUp } from "./rollup.ts";
@@ -102,7 +102,7 @@ export class SqliteEngine {
     );
     const stored = this.#db.inTransaction(() =>
       batches.map((b) => {
-        const records = this.#storeRecords(b, atWallMs);
+        const records = this.#storeRecords(b);
         for (const { from_seq, to_seq, reason } of b.gaps) {
           gap.run(b.node_id, b.epoch, from_seq, to_seq, reason, atWallMs);
         }
@@ -118,16 +118,15 @@ export class SqliteEngine {
   }
 
   /** How many of a batch's records were not there already. */
-  #storeRecords(batch: PackedBatch, atWallMs: number): number {
+  #storeRecords(batch: PackedBatch): number {
     const { node_id, epoch } = batch;
     let stored = 0;
-    for (const run of runsOf(batch, atWallMs)) {
-      const [from, to] = [run.fromSeq, run.fromSeq + run.payloads.length - 1];
+    for (const block of batch.blocks) {
+      const { from_seq: from, to_seq: to } = block;
       for (const range of missingRanges(this.#db, { node_id, epoch, from, to })) {
-        const part = range[0] === from && range[1] === to ? run : partOf(run, range);
-        const owner = { id: this.#nextId++, node_id, epoch };
-        insertBlock(this.#db, "recent", makeBlock(owner, part, "recent"));
-        stored += part.payloads.length;
+        const part = range[0] === from && range[1] === to ? block : partOf(block, range);
+        insertBlock(this.#db, "recent", { ...part, id: this.#nextId++, node_id, epoch });
+        stored += part.to_seq - part.from_seq + 1;
       }
     }
     return stored;

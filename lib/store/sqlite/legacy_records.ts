@@ -3,7 +3,7 @@
  * that it goes on where it was left, whatever ends in between. Until it is done nothing else may use the database.
  */
 import type { Database } from "../../platform/sqlite.ts";
-import { BLOCK_RECORDS_MAX, type BlockRow, columnsOf } from "./block.ts";
+import { BLOCK_RECORDS_MAX, type BlockRow, deflateBlock } from "./block.ts";
 import { insertBlock, makeBlock, type Tier } from "./block_tables.ts";
 import { summedUpThrough } from "./rollup.ts";
 import { SPAN_MS_MAX } from "./sealing.ts";
@@ -29,7 +29,10 @@ export function moveLegacyRecords(db: Database): number {
       // Rows' numbers were their order of arrival, as blocks' are.
       const id = Math.min(...run.map((row) => Number(row.rowid)));
       const owner = { id, node_id: String(run[0]!.node_id), epoch: String(run[0]!.epoch) };
-      insertBlock(db, tier, makeBlock(owner, columnsOf(run.map(recordOf)), tier));
+      const records = run.map(recordOf);
+      const block = makeBlock(records, (index) => records[index]!.received_wall_ms);
+      const lines = tier === "sealed" ? deflateBlock(block.lines) : block.lines;
+      insertBlock(db, tier, { ...block, ...owner, lines });
     }
     db.exec(`DELETE FROM records WHERE rowid IN (SELECT rowid ${order})`);
     if (rows.length === 0) {

@@ -4,9 +4,12 @@
  * blocks were read, so that each record counts once, whatever ends in between.
  */
 import { type Database, isConstraint } from "../../platform/sqlite.ts";
-import type { BlockRow } from "./block.ts";
+import { valueAt } from "../../codec/column.ts";
+import { type Lines, type Run, textsOf } from "../../codec/lines.ts";
+import { type BlockRow, decodeLines, rowOf, STORED } from "./block.ts";
 import { type Block, blocksInOrder, ID_MAX, rowsOf } from "./block_tables.ts";
 import { addTo, bucketOf, ROLLUP_MS, samplesOf, SERIES_PER_NODE_MAX, type Sum } from "../series.ts";
+import { type SampledColumns, Samplings, sumOf } from "./sampled.ts";
 
 /** Sums in memory before they are written. */
 const SUMS_MAX = 20_000;
@@ -40,6 +43,7 @@ export class RollUp {
   /** By series id and start, in both widths. */
   #sums = { fine: new Map<string, Sum>(), coarse: new Map<string, Sum>() };
   #spans = new Map<string, Span>();
+  #samplings = new Samplings();
   /** Number of the last block that was read, and of the one that is written. */
   #readUntil: number;
   #writtenUntil: number;
@@ -63,11 +67,11 @@ export class RollUp {
     this.#orAnew(() =>
       this.#db.inTransaction(() => {
         for (const block of blocksInOrder(this.#db, "recent", this.#readUntil)) {
-          const records = rowsOf(block);
-          for (const record of records) this.#add(block, record);
-          if (records.length === 0) this.skippedRecords += block.to_seq - block.from_seq + 1;
+          const count = block.to_seq - block.from_seq + 1;
+          const lines = decodeLines(block.lines);
+          if (lines?.count !== count || !this.#addLines(block, lines)) this.skippedRecords += count;
           this.#readUntil = block.id;
-          left -= Math.max(1, records.length);
+          left -= Math.max(1, lines?.count ?? 0);
           if (left <= 0) break;
         }
       })
@@ -158,28 +162,88 @@ export class RollUp {
     ).run(bucket, nodeId);
   }
 
+  /** Adds the lines of a block; false, and nothing is added, where one of them is no record. */
+  #addLines(block: Block, lines: Lines): boolean {
+    let seq = block.from_seq;
+    const adds: (() => void)[] = [];
+    for (const run of lines.runs()) {
+      const first = seq;
+      const columns = typeof run === "string" ? undefined : this.#samplings.of(run.group);
+      if (columns !== undefined) {
+        const { from, to } = run as Run;
+        adds.push(() => this.#addColumns(block, columns, from, to, first));
+        seq += to - from;
+        continue;
+      }
+      for (const text of typeof run === "string" ? [run] : textsOf(run)) {
+        const row = rowOrNone(text, seq++);
+        if (row === undefined) return false;
+        adds.push(() => this.#add(block, row));
+      }
+    }
+    for (const add of adds) add();
+    return true;
+  }
+
+  /** Adds records in columns: `from` up to but not including `to`, of which the first has this seq. */
+  #addColumns(
+    block: Block,
+    { sampling, columns }: SampledColumns,
+    from: number,
+    to: number,
+    seq: number,
+  ) {
+    const { node_id: nodeId, epoch } = block;
+    const wall = columns[STORED.wall]!, score = columns[STORED.score]!;
+    for (let start = from; start < to;) {
+      const wallMs = valueAt(wall, start);
+      const bucket = bucketOf(wallMs);
+      let end = start + 1;
+      while (end < to && bucketOf(valueAt(wall, end)) === bucket) end++;
+      if (bucket !== undefined) {
+        let anomalies = 0;
+        for (let row = start; row < end; row++) if (valueAt(score, row) >= 0) anomalies++;
+        const first = seq + start - from;
+        this.#addSpan(nodeId, bucket, epoch, first, first + end - start - 1, anomalies);
+        const coarse = Math.floor(wallMs / ROLLUP_MS.coarse) * ROLLUP_MS.coarse;
+        for (const sampled of sampling.metrics) {
+          const series = this.#seriesId(nodeId, sampled.metric);
+          if (series === undefined) continue;
+          const sum = sumOf(sampled, columns, start, end);
+          addTo(this.#sums.fine, `${series} ${bucket}`, sum);
+          addTo(this.#sums.coarse, `${series} ${coarse}`, sum);
+        }
+      }
+      start = end;
+    }
+  }
+
+  #addSpan(
+    nodeId: string,
+    bucket: number,
+    epoch: string,
+    from: number,
+    to: number,
+    anomalies: number,
+  ): void {
+    const key = `${nodeId} ${bucket} ${epoch}`;
+    const records = to - from + 1;
+    const span = this.#spans.get(key);
+    if (span === undefined) {
+      this.#spans.set(key, { nodeId, bucket, epoch, from, to, records, anomalies });
+      return;
+    }
+    span.from = Math.min(span.from, from);
+    span.to = Math.max(span.to, to);
+    span.records += records;
+    span.anomalies += anomalies;
+  }
+
   #add({ node_id: nodeId, epoch }: Block, record: BlockRow): void {
     const { seq, ts_wall_ms: wallMs, is_anomaly: isAnomaly, payload } = record;
     const bucket = bucketOf(wallMs);
     if (bucket === undefined) return;
-    const key = `${nodeId} ${bucket} ${epoch}`;
-    const span = this.#spans.get(key);
-    if (span === undefined) {
-      this.#spans.set(key, {
-        nodeId,
-        bucket,
-        epoch,
-        from: seq,
-        to: seq,
-        records: 1,
-        anomalies: isAnomaly ? 1 : 0,
-      });
-    } else {
-      span.from = Math.min(span.from, seq);
-      span.to = Math.max(span.to, seq);
-      span.records++;
-      if (isAnomaly) span.anomalies++;
-    }
+    this.#addSpan(nodeId, bucket, epoch, seq, seq, isAnomaly ? 1 : 0);
     const coarse = Math.floor(wallMs / ROLLUP_MS.coarse) * ROLLUP_MS.coarse;
     const samples = samplesOf(payload);
     if (samples === undefined) {
@@ -243,5 +307,13 @@ export class RollUp {
 
   #writeMark(id: number): void {
     this.#db.sql("UPDATE host SET value = ? WHERE key = 'rolled_up'").run(String(id));
+  }
+}
+
+function rowOrNone(text: string, seq: number): BlockRow | undefined {
+  try {
+    return rowOf(text, seq);
+  } catch {
+    return undefined;
   }
 }

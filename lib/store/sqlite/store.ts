@@ -23,7 +23,7 @@ import {
   type StoreSize,
   type StoreState,
 } from "../store.ts";
-import { packBatch } from "./pack.ts";
+import { buffersOf, packBatch } from "./pack.ts";
 import type { ReaderCalls, WriterCalls } from "./thread.ts";
 
 /** Name of the database in the host's data directory. */
@@ -150,15 +150,8 @@ class SqliteStore implements Store {
     return this.#writer.call("forgetEmptyEpochs", [nodeId]);
   }
   commit(batches: readonly EpochBatch[], atWallMs: number): Promise<void> {
-    const packed = batches.map(packBatch);
-    const transfer = packed.flatMap((batch) => [
-      batch.seqs.buffer,
-      batch.wallMs.buffer,
-      batch.monoMs.buffer,
-      batch.scores.buffer,
-      batch.ends.buffer,
-    ]);
-    return this.#writer.call("commit", [packed, atWallMs], transfer);
+    const packed = batches.map((batch) => packBatch(batch, atWallMs));
+    return this.#writer.call("commit", [packed, atWallMs], buffersOf(packed));
   }
   putNodes(nodes: ReadonlyMap<string, unknown>): Promise<void> {
     return this.#writer.call("putNodes", [nodes]);
