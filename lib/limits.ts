@@ -8,7 +8,7 @@ export const LINE_BYTES_MAX = 65_536;
 /** Longest compressed frame body, and the most that one may inflate to. */
 export const FRAME_BYTES_MAX = 1_048_576;
 /** Most bytes of lines that a sender puts into one frame, so that a receiver can start early. */
-export const FRAME_LINES_BYTES_MAX = 262_144;
+export const FRAME_LINES_BYTES_MAX = 524_288;
 /** Most ranges above `high_acked` named in one `ack`. */
 export const ACK_RANGES_MAX = 64;
 /** Most ranges named in a `welcome`; what is left out may be sent again and is stored once all the same. */

@@ -148,7 +148,7 @@ export const HOST_SETTINGS = {
   unprocessed_bytes_max: {
     kind: "integer",
     group: "Limits",
-    default: 524_288,
+    default: 2_097_152,
     min: 65_536,
     max: 1_073_741_824,
     unit: "bytes",
@@ -157,7 +157,7 @@ export const HOST_SETTINGS = {
   inflight_bytes_total: {
     kind: "integer",
     group: "Limits",
-    default: 8_388_608,
+    default: 33_554_432,
     min: 1_048_576,
     max: 1_099_511_627_776,
     unit: "bytes",

@@ -8,8 +8,8 @@ import type { Credit } from "../protocol/message.ts";
 
 /** Least that a node gets: enough to go on at 10 Hz over a slow link. */
 const BYTES_MIN = 65_536;
-/** Most that a node gets: more makes nothing faster, and fresh records would wait behind it in the socket. */
-const BYTES_MAX = 512 * 1024;
+/** Most that a node gets: more makes nothing faster. */
+const BYTES_MAX = 4 * 1024 * 1024;
 /** Records are counted with this size, so that small ones don't take more than their share of work. */
 const BYTES_PER_RECORD = 256;
 

@@ -34,6 +34,8 @@ import type {
   Welcome,
 } from "../protocol/message.ts";
 import { type Range, RangeSet } from "../protocol/ranges.ts";
+import { Flight } from "./flight.ts";
+import { Window } from "./window.ts";
 
 /** What the uplink needs to know of the log. */
 export interface UplinkLog {
@@ -101,8 +103,8 @@ export type UplinkEffect =
 /** Longest wait for the welcome. */
 const GREETING_MS = 10_000;
 /** The most of the backlog that one write carries, so that fresh records wait behind little. */
-const BACKLOG_RECORDS_PER_WRITE = 512;
-const BACKLOG_BYTES_PER_WRITE = 131_072;
+const BACKLOG_RECORDS_PER_WRITE = 1_024;
+const BACKLOG_BYTES_PER_WRITE = 524_288;
 /** How soon to look again whether the log has synced what may not be sent yet. */
 const SYNC_POLL_MS = 100;
 /** How many anomalous seqs are remembered as urgent; more than that are sent in order. */
@@ -121,9 +123,10 @@ export class Uplink {
   /** Acked, in flight, or declared in this session. */
   #sent = new RangeSet();
   #acked = new RangeSet();
-  /** Bytes of each record in flight, by seq. */
-  #flight = new Map<number, number>();
-  #flightBytes = 0;
+  #flight = new Flight();
+  #window = new Window();
+  /** When it was planned what is sent now. */
+  #plannedMs = 0;
   #freshNext = 1;
   #freshSinceMs = Infinity;
   #urgent: number[] = [];
@@ -141,7 +144,7 @@ export class Uplink {
   }
   /** Records sent and not acked. */
   get inFlight(): number {
-    return this.#flight.size;
+    return this.#flight.records;
   }
   /** Records that the host has above `high_acked`. */
   get ackedAbove(): number {
@@ -191,7 +194,7 @@ export class Uplink {
       case "welcome":
         return this.#receiveWelcome(message, nowMs);
       case "ack":
-        return this.#receiveAck(message);
+        return this.#receiveAck(message, nowMs);
       case "config_update":
         return {
           kind: "config",
@@ -222,6 +225,7 @@ export class Uplink {
    * gaps to declare they come alone: records are planned when it is known what is lost.
    */
   plan(nowMs: number): SendPlan {
+    this.#plannedMs = nowMs;
     if (this.#state !== "open") {
       return { gaps: [], fresh: [], heartbeat: false, deadlineMs: this.#silentAtMs };
     }
@@ -260,11 +264,11 @@ export class Uplink {
   /** Record `seq` was handed to the connection as a line of `bytes`, newline included. */
   sent(seq: number, bytes: number): void {
     assert(this.maySend(seq, bytes), `seq ${seq} of ${bytes} bytes must not be sent`);
+    if (seq < this.#freshNext) this.#window.sent(seq, this.#plannedMs);
     this.#sent.add(seq, seq);
-    this.#flight.set(seq, bytes);
-    this.#flightBytes += bytes;
+    this.#flight.add(seq, bytes);
     this.#maxSent = Math.max(this.#maxSent, seq);
-    this.#advanceFresh();
+    if (seq >= this.#freshNext) this.#advanceFresh();
   }
 
   /** A gap was handed to the connection. */
@@ -330,7 +334,7 @@ export class Uplink {
     };
   }
 
-  #receiveAck({ high_acked, ranges = [], credit }: Ack): UplinkEffect {
+  #receiveAck({ high_acked, ranges = [], credit }: Ack, nowMs: number): UplinkEffect {
     const highest = highestOf(high_acked, ranges);
     // Somebody else uses this epoch: the next welcome says up to where.
     const problem = highest >= this.#log.nextSeq
@@ -341,6 +345,7 @@ export class Uplink {
     }
     if (credit !== undefined) this.#credit = credit;
     this.#noteAcked(high_acked, ranges);
+    this.#window.acked((seq) => this.#acked.has(seq), nowMs);
     return { kind: "acked", highAcked: high_acked };
   }
 
@@ -359,12 +364,8 @@ export class Uplink {
       this.#acked.add(from, to);
       this.#sent.add(from, to);
     }
-    for (const [seq, bytes] of this.#flight) {
-      if (!this.#acked.has(seq)) continue;
-      this.#flight.delete(seq);
-      this.#flightBytes -= bytes;
-    }
-    assert(this.#flightBytes >= 0, `${this.#flightBytes} bytes are in flight`);
+    this.#flight.settle((seq) => this.#acked.has(seq));
+    assert(this.#flight.bytes >= 0, `${this.#flight.bytes} bytes are in flight`);
     this.#advanceFresh();
   }
 
@@ -384,10 +385,10 @@ export class Uplink {
     return this.#freshNext <= this.#log.sendableThrough;
   }
   get #roomRecords(): number {
-    return this.#credit.records - this.#flight.size;
+    return this.#credit.records - this.#flight.records;
   }
   #hasRoom(bytes: number): boolean {
-    return this.#flight.size === 0 || this.#flightBytes + bytes <= this.#credit.bytes;
+    return this.#flight.records === 0 || this.#flight.bytes + bytes <= this.#credit.bytes;
   }
 
   #planGaps(): Gap[] {
@@ -422,11 +423,14 @@ export class Uplink {
     if (hole === undefined) return undefined;
     const share = 1 - 1 / FRESH_SHARE;
     const records = Math.min(
-      Math.max(1, Math.floor(this.#credit.records * share)) - this.#flight.size,
+      Math.max(1, Math.floor(this.#credit.records * share)) - this.#flight.records,
       this.#roomRecords - freshRecords,
     );
-    const bytes = Math.max(1, Math.floor(this.#credit.bytes * share)) - this.#flightBytes;
-    if (records <= 0 || (bytes <= 0 && this.#flight.size > 0)) return undefined;
+    const bytes = Math.min(
+      this.#window.bytes,
+      Math.max(1, Math.floor(this.#credit.bytes * share)),
+    ) - this.#flight.bytes;
+    if (records <= 0 || (bytes <= 0 && this.#flight.records > 0)) return undefined;
     return {
       from: hole[0],
       to: hole[1],

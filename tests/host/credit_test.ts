@@ -4,8 +4,8 @@ import { creditFor, differsMuch } from "../../lib/host/credit.ts";
 const MIB = 1 << 20;
 
 const SHARES: [what: string, total: number, replaying: number, bytes: number][] = [
-  ["one alone gets the most that there is for one", 256 * MIB, 1, MIB / 2],
-  ["nobody who replays leaves as much as one", 256 * MIB, 0, MIB / 2],
+  ["one alone gets the most that there is for one", 256 * MIB, 1, 4 * MIB],
+  ["nobody who replays leaves as much as one", 256 * MIB, 0, 4 * MIB],
   ["a hundred share fairly", 30 * MIB, 100, Math.floor(30 * MIB / 100)],
   ["the total counts, where it is small", 400_000, 1, 400_000],
   ["ten thousand starve nobody", 256 * MIB, 10_000, 65_536],

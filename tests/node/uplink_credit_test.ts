@@ -167,7 +167,7 @@ Deno.test("records take from the credit one by one, however small they are", () 
 
 Deno.test("one write carries a bounded piece of the backlog, so that fresh records wait behind little", () => {
   const { records, bytes } = open(logWith(100_000), welcome(100_000)).plan(0).backlog!;
-  assertEquals([records, bytes], [512, 131_072]);
+  assertEquals([records, bytes], [1_024, 524_288]);
 });
 
 Deno.test("nothing of the backlog is planned that is not synced", () => {
