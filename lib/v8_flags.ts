@@ -5,4 +5,4 @@
  */
 export const HOST_V8_FLAGS = "--max-semi-space-size=4,--heap-growing-percent=30";
 /** A node makes little that lasts: collecting often costs it less than memory does. */
-export const NODE_V8_FLAGS = "--max-semi-space-size=1";
+export const NODE_V8_FLAGS = "--max-semi-space-size=1,--heap-growing-percent=30";

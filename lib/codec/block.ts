@@ -76,7 +76,7 @@ class Shapes {
 
 /** Writes the blocks of one stream. */
 export class BlockEncoder {
-  #finder = new ShapeFinder();
+  #builder = new LinesBuilder();
   #shapes = new Shapes();
   #byText = new Map<string, number>();
   /** The shape that was used last. */
@@ -84,9 +84,10 @@ export class BlockEncoder {
   /** Whether a shape found no room: the next block forgets all. */
   #isFull = false;
 
-  /** For the lines of a block of this stream. */
+  /** For the lines of the next block of this stream. One at a time. */
   builder(): LinesBuilder {
-    return new LinesBuilder(this.#finder);
+    this.#builder.clear();
+    return this.#builder;
   }
 
   /** The block of `lines`; from 1 to the limit of them. */

@@ -51,6 +51,11 @@ export class ColumnBuilder {
     this.#numbers = new Float64Array(count);
   }
 
+  /** Begins anew, in the same memory. */
+  clear(): void {
+    this.#length = this.#scale = this.#largest = 0;
+  }
+
   /** Adds a whole number below 10^15 in size and its scale, or a finite double and {@linkcode NO_SCALE}; none is -0. */
   push(number: number, scale: number): void {
     if (this.#length === this.#numbers.length) this.#room(this.#length + 1);

@@ -185,6 +185,9 @@ export class ShapeFinder {
   }
 }
 
+/** Groups of which the memory is kept for what comes next. */
+const GROUPS_KEPT = 8;
+
 /** Gathers lines. */
 export class LinesBuilder {
   #finder: ShapeFinder;
@@ -241,7 +244,21 @@ export class LinesBuilder {
     }
   }
 
-  /** What was gathered. The builder is not to be used again. */
+  /** Begins anew; what was gathered is no longer valid. Memory of shapes that may come again is kept. */
+  clear(): void {
+    this.#order = [];
+    this.#plains = [];
+    if (this.#groups.length > GROUPS_KEPT) {
+      this.#groups = [];
+      this.#indexes.clear();
+    }
+    for (const group of this.#groups) {
+      group.count = 0;
+      for (const column of group.columns) column.clear();
+    }
+  }
+
+  /** What was gathered; valid until more is. */
   done(): Lines {
     const groups = this.#groups.map(({ shape, count, columns }) => ({
       shape,

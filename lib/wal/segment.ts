@@ -143,6 +143,7 @@ export class SegmentReader {
   #maxSeq: number;
   #bytes: Uint8Array = new Uint8Array(0);
   #view = viewOf(this.#bytes);
+  #buffer = new Uint8Array(0);
   /** File offset of the first byte in `#bytes`. */
   #start: number;
   /** Offset in `#bytes` of what comes next. */
@@ -283,7 +284,9 @@ export class SegmentReader {
   /** Reads on until `need` bytes from `#at` are there; false at the end of the file. */
   async #fill(need: number): Promise<boolean> {
     const rest = this.#bytes.subarray(this.#at);
-    const into = new Uint8Array(Math.max(READ_BYTES, need));
+    // Rows are valid until the next call only, so that their memory can be used again.
+    if (need > this.#buffer.length) this.#buffer = new Uint8Array(Math.max(READ_BYTES, need));
+    const into = this.#buffer;
     into.set(rest);
     let length = rest.length;
     this.#start += this.#at;

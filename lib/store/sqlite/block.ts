@@ -12,7 +12,7 @@
 import { crc32, deflateRawSync, inflateRawSync } from "node:zlib";
 import { BlockDecoder, BlockEncoder } from "../../codec/block.ts";
 import type { ColumnPart } from "../../codec/column.ts";
-import { Lines, LinesBuilder, ShapeFinder } from "../../codec/lines.ts";
+import { Lines, LinesBuilder } from "../../codec/lines.ts";
 import { decimalOf, NUMBER_MARK, Shape } from "../../codec/shape.ts";
 import type { RecordRow } from "../store.ts";
 
@@ -37,8 +37,8 @@ export const STORED = { wall: 1, score: 3, count: 4 } as const;
 /** Those columns, as a shape has them. */
 export const COLUMNS_TEXT = `${NUMBER_MARK} `.repeat(STORED.count);
 
-/** Shapes of what was stored lately, for all blocks that this thread makes. */
-const finder = new ShapeFinder();
+/** For all blocks that this thread makes, one after the other. */
+const builder = new LinesBuilder();
 /** Shapes of stored lines, by those of the records in them. */
 const stored = new WeakMap<Shape, Shape>();
 
@@ -52,10 +52,10 @@ export function encodeBlock(
 ): Uint8Array<ArrayBuffer> {
   // Columns of one number save nothing, and cost much where every record is a block, as with scattered seqs.
   if (rows.length === 1) return packed(LINE, encoder.encode(lineOf(rows[0]!, receivedMs(0))));
-  const builder = new LinesBuilder(finder);
+  builder.clear();
   for (let index = 0; index < rows.length;) {
     const end = endOfStretch(rows, index, receivedMs);
-    if (end > index) addStretch(builder, rows, index, end, receivedMs(index));
+    if (end > index) addStretch(rows, index, end, receivedMs(index));
     else builder.addText(lineOf(rows[index]!, receivedMs(index)));
     index = Math.max(end, index + 1);
   }
@@ -91,7 +91,6 @@ function endOfStretch(
 }
 
 function addStretch(
-  builder: LinesBuilder,
   rows: readonly RecordRow[],
   start: number,
   end: number,
@@ -141,7 +140,7 @@ export function deflateBlock(bytes: Uint8Array): Uint8Array {
 export function joinBlocks(
   blocks: readonly { readonly bytes: Uint8Array; readonly records: number }[],
 ): Uint8Array | undefined {
-  const builder = new LinesBuilder(finder);
+  builder.clear();
   for (const { bytes, records } of blocks) {
     const lines = decodeLines(bytes);
     if (lines?.count !== records) return undefined;
