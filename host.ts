@@ -69,10 +69,7 @@ async function openStore(settings: HostSettings): Promise<Store> {
       fail("host", `another host runs on ${settings.data}: stop it or choose another --data`);
     }
     const hostId = crypto.randomUUID();
-    const options = { disk, directory: settings.data, hostId, clock: denoClock };
-    if (settings.store === "sqlite") return await openSqliteStore(options);
-    const { openNdjsonStore } = await import("./lib/store/ndjson/store.ts");
-    return await openNdjsonStore(options);
+    return await openSqliteStore({ disk, directory: settings.data, hostId, clock: denoClock });
   } catch (error) {
     fail("host", error instanceof Error ? error.message : String(error));
   }

@@ -5,7 +5,7 @@
  */
 import { demandFlags } from "../lib/config/flags.ts";
 import { Process } from "../lib/demo/processes.ts";
-import { OPEN } from "../tests/store/open.ts";
+import { openStore } from "../tests/store/open.ts";
 
 const values = {
   days: "30",
@@ -33,7 +33,7 @@ function payload(seq: number, wallMs: number): string {
 }
 
 async function fill(directory: string, days: number): Promise<void> {
-  const store = await OPEN.sqlite(directory, "bench");
+  const store = await openStore(directory, "bench");
   const count = days * DAY_MS / 1_000 * HZ;
   const known = await store.epoch(NODE, EPOCH);
   const start = performance.now();

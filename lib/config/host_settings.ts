@@ -64,13 +64,6 @@ export const HOST_SETTINGS = {
     placeholder: "DIR",
     help: "Directory for everything that the host keeps; made if it isn't there.",
   },
-  store: {
-    kind: "choice",
-    group: "Storage",
-    default: "sqlite",
-    choices: ["sqlite", "ndjson"],
-    help: "How records are kept: a SQLite database, or rotated files of JSON lines.",
-  },
   retention_age_s: {
     kind: "integer",
     group: "Storage",

@@ -1,6 +1,6 @@
 /**
- * Where the host makes records durable. A contract only: `sqlite/` and `ndjson/` hold the kinds that there
- * are, and `tests/store/conformance.ts` what each must do.
+ * Where the host makes records durable. A contract only: `sqlite/` holds the kind that there is, and
+ * `tests/store/conformance.ts` what each must do.
  */
 import { valueAt } from "../codec/column.ts";
 import { textsOf } from "../codec/lines.ts";

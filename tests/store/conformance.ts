@@ -1,4 +1,4 @@
-/** What every kind of store must do; each promise is a function of a way to open one, twice. */
+/** What every kind of store must do; each promise is a function of a way to open one, again and again. */
 import { assertEquals, assertNotEquals } from "@std/assert";
 import type { EpochBatch, RecordRow, Store } from "../../lib/store/store.ts";
 
@@ -38,35 +38,10 @@ function batch(
   };
 }
 
-/** The promises by name. */
-export const PROMISES: Readonly<Record<string, (subject: Subject) => Promise<void>>> = {
-  async "keeps what was committed over a restart, each record once"({ open }) {
-    const store = await open();
-    const gaps = [{ from_seq: 4, to_seq: 5, reason: "evicted" }];
-    const state = { high_acked: 5, ranges: [[7, 8]] as const, max_seq: 8 };
-    await store.commit([batch([1, 2, 3, 7, 8].map((seq) => row(seq)), state, { gaps })], 1_000);
-    await store.commit([batch([1, 2].map((seq) => row(seq)), state, { gaps })], 2_000);
-    await store.close();
-    const again = await open();
-    assertEquals({ ...await again.epoch("a", A) }, {
-      node_id: "a",
-      epoch: A,
-      ...state,
-      ranges: [[7, 8]],
-    });
-    const rows = await again.records({ node_id: "a", limit: 10 });
-    assertEquals(
-      rows.map(({ seq, payload }) => [seq, payload]),
-      [1, 2, 3, 7, 8].map((seq) => [
-        seq,
-        row(seq).payload,
-      ]),
-    );
-    const flagged = await again.records({ node_id: "a", limit: 9, anomalies_only: true });
-    assertEquals(flagged.map(({ seq }) => seq), [3]);
-    await again.close();
-  },
+type Promises = Readonly<Record<string, (subject: Subject) => Promise<void>>>;
 
+/** What ledgers build on: the simulator's model keeps these, too. */
+export const LEDGER_PROMISES: Promises = {
   async "keeps the last ranges where a batch says that they are as before"({ open }) {
     const store = await open();
     const state = { high_acked: 0, ranges: [[7, 8]] as const, max_seq: 8 };
@@ -95,6 +70,38 @@ export const PROMISES: Readonly<Record<string, (subject: Subject) => Promise<voi
     assertEquals(await store.epoch("a", A), undefined);
     assertNotEquals(await store.epoch("a", B), undefined);
     await store.close();
+  },
+};
+
+/** All promises by name. */
+export const PROMISES: Promises = {
+  ...LEDGER_PROMISES,
+
+  async "keeps what was committed over a restart, each record once"({ open }) {
+    const store = await open();
+    const gaps = [{ from_seq: 4, to_seq: 5, reason: "evicted" }];
+    const state = { high_acked: 5, ranges: [[7, 8]] as const, max_seq: 8 };
+    await store.commit([batch([1, 2, 3, 7, 8].map((seq) => row(seq)), state, { gaps })], 1_000);
+    await store.commit([batch([1, 2].map((seq) => row(seq)), state, { gaps })], 2_000);
+    await store.close();
+    const again = await open();
+    assertEquals({ ...await again.epoch("a", A) }, {
+      node_id: "a",
+      epoch: A,
+      ...state,
+      ranges: [[7, 8]],
+    });
+    const rows = await again.records({ node_id: "a", limit: 10 });
+    assertEquals(
+      rows.map(({ seq, payload }) => [seq, payload]),
+      [1, 2, 3, 7, 8].map((seq) => [
+        seq,
+        row(seq).payload,
+      ]),
+    );
+    const flagged = await again.records({ node_id: "a", limit: 9, anomalies_only: true });
+    assertEquals(flagged.map(({ seq }) => seq), [3]);
+    await again.close();
   },
 
   async "remembers nodes and configurations, and forgets a node with or without its records"(

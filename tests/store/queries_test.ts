@@ -1,4 +1,4 @@
-/** Both stores answer queries as a plain search through all records would. */
+/** The store answers queries as a plain search through all records would. */
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
@@ -7,7 +7,7 @@ import { MIGRATIONS } from "../../lib/store/sqlite/schema.ts";
 import { DATABASE_NAME } from "../../lib/store/sqlite/store.ts";
 import type { RecordCursor, RecordRow, Store, StoredRow } from "../../lib/store/store.ts";
 import { eventually } from "../eventually.ts";
-import { OPEN } from "./open.ts";
+import { openStore } from "./open.ts";
 import { realTest } from "../real.ts";
 
 const EPOCHS = ["9f2c4e11a0b3d5c7", "1111111111111111"];
@@ -62,11 +62,10 @@ async function fill(store: Store, records: readonly Made[], receivedMs = 1): Pro
 }
 
 async function withStore(
-  kind: keyof typeof OPEN,
   work: (store: Store, directory: string) => Promise<void>,
 ): Promise<void> {
   const directory = await Deno.makeTempDir();
-  const store = await OPEN[kind](directory, "host");
+  const store = await openStore(directory, "host");
   try {
     await work(store, directory);
   } finally {
@@ -79,134 +78,131 @@ function cursorOf({ ts_wall_ms, epoch, seq }: StoredRow): RecordCursor {
   return { span_wall_ms: bucketOf(ts_wall_ms)!, epoch, seq };
 }
 
-for (const kind of ["sqlite", "ndjson"] as const) {
-  realTest(
-    `${kind}: pages of a window of time hold each of its records once, in order`,
-    async () => {
-      const all = makeRecords(1, 3_000, 100);
-      await withStore(kind, async (store) => {
-        await fill(store, all);
-        for (const [from, to] of [[START + 60_123, START + 200_456], [0, 8e15], [5, 6]] as const) {
-          for (const newest_first of [false, true]) {
-            for (const anomalies_only of [false, true]) {
-              const found: StoredRow[] = [];
-              let cursor: RecordCursor | undefined;
-              for (;;) {
-                const page = await store.records({
-                  node_id: "a",
-                  from_wall_ms: from,
-                  to_wall_ms: to,
-                  newest_first,
-                  anomalies_only,
-                  limit: 777,
-                  ...(cursor === undefined ? {} : { cursor }),
-                });
-                found.push(...page);
-                if (page.length < 777) break;
-                cursor = cursorOf(page.at(-1)!);
-              }
-              const wanted = all.filter((r) =>
-                r.ts_wall_ms >= from && r.ts_wall_ms < to && (!anomalies_only || r.is_anomaly)
-              );
-              const name = (r: { epoch: string; seq: number }) => `${r.epoch} ${r.seq}`;
-              assertEquals(found.map(name).sort(), wanted.map(name).sort());
-              const spans = found.map(({ ts_wall_ms }) => bucketOf(ts_wall_ms)!);
-              const sorted = spans.toSorted((a, b) => newest_first ? b - a : a - b);
-              assertEquals(spans, sorted);
+realTest(
+  "pages of a window of time hold each of its records once, in order",
+  async () => {
+    const all = makeRecords(1, 3_000, 100);
+    await withStore(async (store) => {
+      await fill(store, all);
+      for (const [from, to] of [[START + 60_123, START + 200_456], [0, 8e15], [5, 6]] as const) {
+        for (const newest_first of [false, true]) {
+          for (const anomalies_only of [false, true]) {
+            const found: StoredRow[] = [];
+            let cursor: RecordCursor | undefined;
+            for (;;) {
+              const page = await store.records({
+                node_id: "a",
+                from_wall_ms: from,
+                to_wall_ms: to,
+                newest_first,
+                anomalies_only,
+                limit: 777,
+                ...(cursor === undefined ? {} : { cursor }),
+              });
+              found.push(...page);
+              if (page.length < 777) break;
+              cursor = cursorOf(page.at(-1)!);
             }
+            const wanted = all.filter((r) =>
+              r.ts_wall_ms >= from && r.ts_wall_ms < to && (!anomalies_only || r.is_anomaly)
+            );
+            const name = (r: { epoch: string; seq: number }) => `${r.epoch} ${r.seq}`;
+            assertEquals(found.map(name).sort(), wanted.map(name).sort());
+            const spans = found.map(({ ts_wall_ms }) => bucketOf(ts_wall_ms)!);
+            const sorted = spans.toSorted((a, b) => newest_first ? b - a : a - b);
+            assertEquals(spans, sorted);
           }
         }
-      });
-    },
-  );
+      }
+    });
+  },
+);
 
-  realTest(
-    `${kind}: a chart's columns hold lowest, mean, highest and count of what is stored`,
-    async () => {
-      const all = makeRecords(2, 4_000, 100);
-      await withStore(kind, async (store) => {
-        await fill(store, all);
-        const last = Math.max(...all.map(({ ts_wall_ms }) => ts_wall_ms));
-        for (
-          const [from, to, points] of [
-            [START, START + 30_000, 500],
-            [START + 7, START + 400_000, 100],
-            [START, last + 1, 1_000],
-            [START, last + 1, 10],
-          ] as const
-        ) {
-          const answer = await store.series({
-            node_id: "a",
-            metric: "temp_c",
-            from_wall_ms: from,
-            to_wall_ms: to,
-            points,
-          });
-          const { step_ms, from_ms, t } = answer;
-          assert(answer.complete);
-          assert(t.length <= points + 1, `${t.length} columns for ${points}`);
-          assert(t.every((start) => (start - from_ms) % step_ms === 0));
-          for (const [i, start] of t.entries()) {
-            // The outermost columns of a rolled-up answer hold what lies beyond the window, too.
-            const isInside = start >= from && start + step_ms <= to;
-            if (!isInside) continue;
-            const mine = all.filter((r) => r.ts_wall_ms >= start && r.ts_wall_ms < start + step_ms)
-              .map((r) => ({ ...JSON.parse(r.payload), value: r.value, flagged: r.is_anomaly }));
-            const n = mine.map((r) => r.agg?.n ?? 1);
-            const count = n.reduce((a, b) => a + b, 0);
-            const sum = mine.reduce((a, r, k) => a + r.value * n[k]!, 0);
-            assertEquals(answer.n[i], count);
-            assert(Math.abs(answer.mean[i]! - sum / count) < 1e-9);
-            assertEquals(answer.min[i], Math.min(...mine.map((r) => r.agg?.min.temp_c ?? r.value)));
-            assertEquals(answer.max[i], Math.max(...mine.map((r) => r.agg?.max.temp_c ?? r.value)));
-            assertEquals(answer.anomalies[i], mine.filter((r) => r.flagged).length);
-          }
-          const inside = all.filter((r) => r.ts_wall_ms >= from && r.ts_wall_ms < to);
-          const counted = answer.n.reduce((a, b) => a + b, 0);
-          assert(
-            counted >= inside.reduce((a, r) => a + (JSON.parse(r.payload).agg?.n ?? 1), 0),
-          );
+realTest(
+  "a chart's columns hold lowest, mean, highest and count of what is stored",
+  async () => {
+    const all = makeRecords(2, 4_000, 100);
+    await withStore(async (store) => {
+      await fill(store, all);
+      const last = Math.max(...all.map(({ ts_wall_ms }) => ts_wall_ms));
+      for (
+        const [from, to, points] of [
+          [START, START + 30_000, 500],
+          [START + 7, START + 400_000, 100],
+          [START, last + 1, 1_000],
+          [START, last + 1, 10],
+        ] as const
+      ) {
+        const answer = await store.series({
+          node_id: "a",
+          metric: "temp_c",
+          from_wall_ms: from,
+          to_wall_ms: to,
+          points,
+        });
+        const { step_ms, from_ms, t } = answer;
+        assert(answer.complete);
+        assert(t.length <= points + 1, `${t.length} columns for ${points}`);
+        assert(t.every((start) => (start - from_ms) % step_ms === 0));
+        for (const [i, start] of t.entries()) {
+          // The outermost columns of a rolled-up answer hold what lies beyond the window, too.
+          const isInside = start >= from && start + step_ms <= to;
+          if (!isInside) continue;
+          const mine = all.filter((r) => r.ts_wall_ms >= start && r.ts_wall_ms < start + step_ms)
+            .map((r) => ({ ...JSON.parse(r.payload), value: r.value, flagged: r.is_anomaly }));
+          const n = mine.map((r) => r.agg?.n ?? 1);
+          const count = n.reduce((a, b) => a + b, 0);
+          const sum = mine.reduce((a, r, k) => a + r.value * n[k]!, 0);
+          assertEquals(answer.n[i], count);
+          assert(Math.abs(answer.mean[i]! - sum / count) < 1e-9);
+          assertEquals(answer.min[i], Math.min(...mine.map((r) => r.agg?.min.temp_c ?? r.value)));
+          assertEquals(answer.max[i], Math.max(...mine.map((r) => r.agg?.max.temp_c ?? r.value)));
+          assertEquals(answer.anomalies[i], mine.filter((r) => r.flagged).length);
         }
-        const metrics = await store.metrics("a");
-        assertEquals(metrics.map(({ name }) => name), ["rail_v", "temp_c"]);
-        assertEquals(metrics[1]?.last_ms, bucketOf(last));
-      });
-    },
-  );
+        const inside = all.filter((r) => r.ts_wall_ms >= from && r.ts_wall_ms < to);
+        const counted = answer.n.reduce((a, b) => a + b, 0);
+        assert(
+          counted >= inside.reduce((a, r) => a + (JSON.parse(r.payload).agg?.n ?? 1), 0),
+        );
+      }
+      const metrics = await store.metrics("a");
+      assertEquals(metrics.map(({ name }) => name), ["rail_v", "temp_c"]);
+      assertEquals(metrics[1]?.last_ms, bucketOf(last));
+    });
+  },
+);
 
-  realTest(
-    `${kind}: gaps and events are found by node, kind, time and id, newest first`,
-    async () => {
-      await withStore(kind, async (store) => {
-        await store.addEvents([1, 2, 3, 4].map((i) => ({
-          at_wall_ms: i * 10,
-          node_id: i % 2 === 0 ? "b" : "a",
-          kind: i < 3 ? "anomaly_open" : "connected",
-          detail: { i },
-        })));
-        const ids = async (query: Partial<Parameters<Store["events"]>[0]>) =>
-          (await store.events({ limit: 10, ...query })).map(({ detail }) => detail.i);
-        assertEquals(await ids({}), [4, 3, 2, 1]);
-        assertEquals(await ids({ kind: "anomaly" }), [2, 1]);
-        assertEquals(await ids({ kind: "anom" }), []);
-        assertEquals(await ids({ node_id: "b", limit: 1 }), [4]);
-        assertEquals(await ids({ from_wall_ms: 20, to_wall_ms: 40 }), [3, 2]);
-        const [newest] = await store.events({ limit: 1 });
-        assertEquals(await ids({ after_id: newest!.id - 1 }), [4]);
-        assertEquals(await ids({ before_id: newest!.id, limit: 2 }), [3, 2]);
-        const state = { node_id: "a", epoch: EPOCHS[0]!, high_acked: 9, ranges: [], max_seq: 9 };
-        const gaps = [{ from_seq: 2, to_seq: 4, reason: "evicted" }];
-        await store.commit([{ state, rangesChanged: false, records: [], gaps }], 50);
-        assertEquals((await store.gaps({ limit: 10 }))[0]?.to_seq, 4);
-        assertEquals((await store.gaps({ limit: 10, node_id: "b" })).length, 0);
-        assertEquals((await store.gaps({ limit: 10, from_wall_ms: 51 })).length, 0);
-      });
-    },
-  );
-}
-
+realTest(
+  "gaps and events are found by node, kind, time and id, newest first",
+  async () => {
+    await withStore(async (store) => {
+      await store.addEvents([1, 2, 3, 4].map((i) => ({
+        at_wall_ms: i * 10,
+        node_id: i % 2 === 0 ? "b" : "a",
+        kind: i < 3 ? "anomaly_open" : "connected",
+        detail: { i },
+      })));
+      const ids = async (query: Partial<Parameters<Store["events"]>[0]>) =>
+        (await store.events({ limit: 10, ...query })).map(({ detail }) => detail.i);
+      assertEquals(await ids({}), [4, 3, 2, 1]);
+      assertEquals(await ids({ kind: "anomaly" }), [2, 1]);
+      assertEquals(await ids({ kind: "anom" }), []);
+      assertEquals(await ids({ node_id: "b", limit: 1 }), [4]);
+      assertEquals(await ids({ from_wall_ms: 20, to_wall_ms: 40 }), [3, 2]);
+      const [newest] = await store.events({ limit: 1 });
+      assertEquals(await ids({ after_id: newest!.id - 1 }), [4]);
+      assertEquals(await ids({ before_id: newest!.id, limit: 2 }), [3, 2]);
+      const state = { node_id: "a", epoch: EPOCHS[0]!, high_acked: 9, ranges: [], max_seq: 9 };
+      const gaps = [{ from_seq: 2, to_seq: 4, reason: "evicted" }];
+      await store.commit([{ state, rangesChanged: false, records: [], gaps }], 50);
+      assertEquals((await store.gaps({ limit: 10 }))[0]?.to_seq, 4);
+      assertEquals((await store.gaps({ limit: 10, node_id: "b" })).length, 0);
+      assertEquals((await store.gaps({ limit: 10, from_wall_ms: 51 })).length, 0);
+    });
+  },
+);
 realTest("a gap says between which times of the device it lies", async () => {
-  await withStore("sqlite", async (store) => {
+  await withStore(async (store) => {
     const all = makeRecords(3, 20, 100).filter(({ seq }) => seq < 5 || seq > 9);
     await fill(store, all);
     const state = { node_id: "a", epoch: EPOCHS[0]!, high_acked: 20, ranges: [], max_seq: 20 };
@@ -229,12 +225,12 @@ realTest("each record is summed up once, whenever the host is restarted", async 
   const directory = await Deno.makeTempDir();
   const all = makeRecords(4, 2_000, 100);
   for (let at = 0; at < all.length; at += 500) {
-    const store = await OPEN.sqlite(directory, "host");
+    const store = await openStore(directory, "host");
     await fill(store, all.slice(at, at + 500));
     if (at % 1_000 === 0) await store.metrics("a");
     await store.close();
   }
-  const store = await OPEN.sqlite(directory, "host");
+  const store = await openStore(directory, "host");
   const whole = { node_id: "a", metric: "temp_c", from_wall_ms: 0, to_wall_ms: 8e12, points: 1 };
   const { n } = await store.series(whole);
   assertEquals(n[0], all.reduce((sum, r) => sum + (JSON.parse(r.payload).agg?.n ?? 1), 0));
@@ -245,7 +241,7 @@ realTest("each record is summed up once, whenever the host is restarted", async 
 realTest(
   "retention takes the columns of a chart with the last of their records, and begins anew",
   async () => {
-    await withStore("sqlite", async (store, directory) => {
+    await withStore(async (store, directory) => {
       const all = makeRecords(5, 3_000, 100);
       await fill(store, all, 1);
       await store.metrics("a");
@@ -279,7 +275,7 @@ realTest("a database of the first version is taken over with all it holds", asyn
   const all = makeRecords(6, 50, 100);
   for (const r of all) put.run(r.epoch, r.seq, r.ts_wall_ms, r.payload);
   db.close();
-  const store = await OPEN.sqlite(directory, "host");
+  const store = await openStore(directory, "host");
   const rows = await store.records({ node_id: "a", from_wall_ms: 0, limit: 1_000 });
   assertEquals(rows.length, 100);
   assertEquals((await store.metrics("a")).length, 2);
@@ -288,7 +284,7 @@ realTest("a database of the first version is taken over with all it holds", asyn
 });
 
 realTest("a record whose JSON is damaged in the database stops nothing", async () => {
-  await withStore("sqlite", async (store) => {
+  await withStore(async (store) => {
     const [first, second, ...rest] = makeRecords(7, 50, 100);
     await fill(store, [first!, { ...second!, payload: "{broken" }, ...rest]);
     assertEquals((await store.metrics("a")).length, 2);

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { denoClock } from "../../lib/platform/deno_clock.ts";
 import { openDisk } from "../../lib/platform/deno_disk.ts";
 import { openSqliteStore } from "../../lib/store/sqlite/store.ts";
@@ -7,13 +7,13 @@ import { eventually } from "../eventually.ts";
 import { EPOCH } from "../messages.ts";
 import { realTest } from "../real.ts";
 import { upTo } from "./in_memory.ts";
-import { OPEN } from "./open.ts";
+import { openStore } from "./open.ts";
 
 realTest("SQLite store moves a damaged database aside and starts with an empty one", async () => {
   const directory = await Deno.makeTempDir();
   const text = "this is no database at all, ".repeat(400);
   await Deno.writeTextFile(`${directory}/holdfast.db`, text);
-  const store = await OPEN.sqlite(directory, "host-1");
+  const store = await openStore(directory, "host-1");
   assertEquals(await store.epoch("a", EPOCH), undefined);
   await store.close();
   const names = (await Array.fromAsync(Deno.readDir(directory))).map(({ name }) => name);
@@ -23,6 +23,25 @@ realTest("SQLite store moves a damaged database aside and starts with an empty o
   ]);
   await Deno.remove(directory, { recursive: true });
 });
+
+realTest(
+  "SQLite store refuses a directory with records as JSON lines, and says what to do",
+  async () => {
+    const directory = await Deno.makeTempDir();
+    const lines = `${directory}/records-00000007.ndjson`;
+    await Deno.writeTextFile(lines, "");
+    const error = await assertRejects(() => openStore(directory, "host-1"), Error, "JSON lines");
+    assertMatch(
+      error.message,
+      /records-00000007\.ndjson.*older host run until.*then move records-/,
+    );
+    assertEquals([...Deno.readDirSync(directory)].length, 1, "no empty database lies beside them");
+    await Deno.remove(lines);
+    await Deno.writeTextFile(`${directory}/records-of-march.ndjson`, "");
+    await (await openStore(directory, "host-1")).close();
+    await Deno.remove(directory, { recursive: true });
+  },
+);
 
 /** A store whose queries are too late at once while `isLate`. */
 async function withLateStore(

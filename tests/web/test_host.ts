@@ -4,7 +4,7 @@ import { HOST_SETTINGS, type HostSettings } from "../../lib/config/host_settings
 import { Host, limitsOf } from "../../lib/host/host.ts";
 import type { Clock, Connection, Listener } from "../../lib/platform/platform.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
-import { OPEN } from "../store/open.ts";
+import { openStore } from "../store/open.ts";
 import { createHostApp } from "../../lib/web/host_app.ts";
 import { eventually } from "../eventually.ts";
 import { hello, telemetry } from "../messages.ts";
@@ -142,7 +142,7 @@ export class TestHost {
     const host = await Host.start({
       ...limitsOf(settings),
       allowFaults: options.allowFaults ?? false,
-      store: await OPEN.sqlite(directory, "host"),
+      store: await openStore(directory, "host"),
       clock,
       random: seededRandom(1),
       transport: {

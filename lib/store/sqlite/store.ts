@@ -1,4 +1,4 @@
-/** The default {@linkcode Store}: a SQLite database in WAL mode that syncs at each commit, in two threads. */
+/** A {@linkcode Store} that one host owns: a SQLite database in WAL mode that syncs at each commit, in two threads. */
 import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../../errors.ts";
 import type { Clock, Disk } from "../../platform/platform.ts";
@@ -39,6 +39,9 @@ const QUERIES_WAITING_MAX = 200;
 /** Progress of bringing up an older database is told after so many records. */
 const MOVED_SHOWN = 1_000_000;
 
+/** Files of JSON lines, the other kind of store that older hosts had. */
+const LINES_NAME = /^records-\d{8}\.ndjson$/;
+
 const log = getLogger(["holdfast", "store"]);
 const THREAD = new URL("./thread.ts", import.meta.url);
 
@@ -54,10 +57,11 @@ export interface SqliteStoreOptions {
 
 /**
  * Opens the database. A damaged one is moved aside with a dated name and an empty one takes its place: nodes
- * then send again what they still have. Rejects with one line where the directory can't be used or the
- * database was made by a newer version.
+ * then send again what they still have. Rejects with one line where the directory can't be used, the
+ * database was made by a newer version, or records lie there in files of JSON lines.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  await refuseLines(options);
   const path = `${options.directory}/${DATABASE_NAME}`;
   let opened: OpenWriter;
   try {
@@ -80,6 +84,16 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     opened = await openWriter(path, options.hostId);
   }
   return new SqliteStore(path, options.clock, opened);
+}
+
+/** What was acked is in those files: beside them a database would begin as if nothing had ever come. */
+async function refuseLines({ disk, directory }: SqliteStoreOptions): Promise<void> {
+  const name = (await disk.list()).find((name) => LINES_NAME.test(name));
+  if (name === undefined) return;
+  throw new Error(
+    `${directory} holds records as JSON lines (${name}), as older hosts kept with --store ndjson: ` +
+      "let the older host run until its nodes have no backlog, then move records-*.ndjson out of there",
+  );
 }
 
 interface OpenWriter {
