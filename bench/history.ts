@@ -5,7 +5,7 @@
  */
 import { demandFlags } from "../lib/config/flags.ts";
 import { Process } from "../lib/demo/processes.ts";
-import { openStore } from "../tests/store/open.ts";
+import { commitTo, openStore } from "../tests/store/open.ts";
 
 const values = {
   days: "30",
@@ -35,7 +35,7 @@ function payload(seq: number, wallMs: number): string {
 async function fill(directory: string, days: number): Promise<void> {
   const store = await openStore(directory, "bench");
   const count = days * DAY_MS / 1_000 * HZ;
-  const known = await store.epoch(NODE, EPOCH);
+  const known = (await store.claim(NODE, EPOCH)).state;
   const start = performance.now();
   for (let from = (known?.high_acked ?? 0) + 1; from <= count; from += COMMIT) {
     const size = Math.min(COMMIT, count - from + 1);
@@ -53,7 +53,7 @@ async function fill(directory: string, days: number): Promise<void> {
     });
     const high_acked = from + size - 1;
     const state = { node_id: NODE, epoch: EPOCH, high_acked, ranges: [], max_seq: high_acked };
-    await store.commit([{ state, rangesChanged: false, records, gaps: [] }], END);
+    await commitTo(store, [{ state, rangesChanged: false, records, gaps: [] }], END);
     if ((from - 1) % (50 * COMMIT) === 0) {
       const seconds = (performance.now() - start) / 1_000;
       console.log(`  ${from - 1} of ${count} records, ${seconds.toFixed(0)} s`);

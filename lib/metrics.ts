@@ -28,6 +28,10 @@ export const HOST_METRICS = {
   bad_lines: counter("host_bad_messages", "Lines that broke the protocol and ended a session."),
   commits: counter("host_commits", "Commits of the store that succeeded."),
   commit_failures: counter("host_commit_failures", "Commits of the store that failed."),
+  overtaken: counter(
+    "host_overtaken",
+    "Epochs that another host claimed while this one held them.",
+  ),
   commit_seconds: gauge("host_last_commit_seconds", "Duration of the last commit."),
   waiting: gauge("host_uncommitted_records", "Records received and not yet durable."),
   store_bytes: gauge("host_store_bytes", "Size of the store."),

@@ -6,7 +6,7 @@ import { getLogger } from "@logtape/logtape";
 import { assert } from "../assert.ts";
 import { oneLine } from "../errors.ts";
 import type { Clock } from "../platform/platform.ts";
-import type { Store } from "../store/store.ts";
+import { Fenced, type Store } from "../store/store.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** See {@linkcode CommitQueue}. */
@@ -19,14 +19,19 @@ export interface CommitQueueOptions {
   readonly recordsMax: number;
   /** A commit of these ledgers is durable. */
   readonly onCommitted: (ledgers: readonly Ledger[]) => void;
-  /** A commit failed: these ledgers were rolled back, their sessions must start anew. */
-  readonly onFailed: (ledgers: readonly Ledger[], reason: string) => void;
+  /**
+   * A commit failed: these ledgers were rolled back, their sessions must start anew; with `isOvertaken`, from
+   * another claim.
+   */
+  readonly onFailed: (ledgers: readonly Ledger[], reason: string, isOvertaken: boolean) => void;
 }
 
 /** Counters since the start. */
 export interface CommitStats {
   commits: number;
   failures: number;
+  /** Ledgers that were given up as another host had claimed their epoch. */
+  overtaken: number;
   records: number;
   /** Wall time of the last successful commit. */
   last_commit_wall_ms: number | undefined;
@@ -43,6 +48,7 @@ export class CommitQueue {
   readonly stats: CommitStats = {
     commits: 0,
     failures: 0,
+    overtaken: 0,
     records: 0,
     last_commit_wall_ms: undefined,
     last_commit_ms: 0,
@@ -141,41 +147,60 @@ export class CommitQueue {
 
   async #commit(): Promise<void> {
     const { store, clock } = this.#options;
-    const ledgers = this.#gather();
-    const heldBytes = ledgers.reduce((sum, ledger) => sum + ledger.heldBytes, 0);
-    const batches = ledgers.map((ledger) => ledger.beginCommit());
-    const records = batches.reduce((sum, batch) => sum + batch.records.length, 0);
-    this.#inCommit = new Set(ledgers);
+    let parts = this.#gather().map((ledger) => ({
+      ledger,
+      bytes: ledger.heldBytes,
+      batch: ledger.beginCommit(),
+    }));
+    this.#inCommit = new Set(parts.map(({ ledger }) => ledger));
     const startedMs = clock.monotonicMs();
-    try {
-      await store.commit(batches, clock.wallMs());
-    } catch (error) {
-      this.#inCommit.clear();
-      return this.#failed(ledgers, oneLine(error));
+    for (;;) {
+      try {
+        await store.commit(parts.map(({ batch }) => batch), clock.wallMs());
+        break;
+      } catch (error) {
+        const overtaken = error instanceof Fenced ? new Set(error.overtaken) : undefined;
+        const failed = parts.filter(({ batch }) => overtaken?.has(batch) ?? true);
+        assert(failed.length > 0, "a refused commit names batches of it");
+        this.#failed(failed.map(({ ledger }) => ledger), oneLine(error), overtaken !== undefined);
+        // What nobody has overtaken is not harmed by it.
+        parts = parts.filter((part) => !failed.includes(part));
+        if (parts.length === 0) return;
+      }
     }
     this.#inCommit.clear();
-    this.#heldBytes -= heldBytes;
+    const ledgers = parts.map(({ ledger }) => ledger);
+    this.#heldBytes -= parts.reduce((sum, { bytes }) => sum + bytes, 0);
     for (const ledger of ledgers) ledger.committed();
     if (this.stats.last_error !== undefined) log.info("store takes records again");
     this.stats.last_error = undefined;
     this.stats.commits++;
-    this.stats.records += records;
+    this.stats.records += parts.reduce((sum, { batch }) => sum + batch.records.length, 0);
     this.stats.last_commit_wall_ms = clock.wallMs();
     this.stats.last_commit_ms = clock.monotonicMs() - startedMs;
     this.#options.onCommitted(ledgers);
   }
 
-  #failed(ledgers: readonly Ledger[], reason: string): void {
+  #failed(ledgers: readonly Ledger[], reason: string, isOvertaken: boolean): void {
     // What came in meanwhile builds on what is lost now, so it goes too.
     for (const ledger of ledgers) {
       this.#waitingRecords -= ledger.waitingRecords;
       this.#heldBytes -= ledger.heldBytes;
       ledger.rollBack();
       this.#dirty.delete(ledger);
+      this.#inCommit.delete(ledger);
     }
-    if (this.stats.last_error !== reason) log.error("store can't commit: {reason}", { reason });
-    this.stats.failures++;
-    this.stats.last_error = reason;
-    this.#options.onFailed(ledgers, reason);
+    if (isOvertaken) {
+      this.stats.overtaken += ledgers.length;
+      log.warn("{reason}: nothing is acked, the sessions of {nodes} end", {
+        reason,
+        nodes: ledgers.map(({ nodeId }) => nodeId),
+      });
+    } else {
+      if (this.stats.last_error !== reason) log.error("store can't commit: {reason}", { reason });
+      this.stats.failures++;
+      this.stats.last_error = reason;
+    }
+    this.#options.onFailed(ledgers, reason, isOvertaken);
   }
 }

@@ -131,7 +131,7 @@ export class Host {
       intervalMs: options.commitIntervalMs,
       recordsMax: options.commitRecordsMax,
       onCommitted: (ledgers) => this.#committed(ledgers),
-      onFailed: (ledgers, reason) => this.#commitFailed(ledgers, reason),
+      onFailed: (...failed) => this.#commitFailed(...failed),
     });
     this.#ledgers = new Ledgers(
       store,
@@ -377,11 +377,13 @@ export class Host {
     }
   }
 
-  #commitFailed(ledgers: readonly Ledger[], reason: string): void {
+  #commitFailed(ledgers: readonly Ledger[], reason: string, isOvertaken: boolean): void {
+    const code = isOvertaken ? "superseded" : "store_failed";
     for (const ledger of ledgers) {
       const driver = this.#admission.sessionOf(ledger);
-      driver?.refuse("store_failed", `store: ${oneLine(reason)}`, RETRY_AFTER_MS);
-      this.#ledgers.dropIfIdle(ledger);
+      driver?.refuse(code, `store: ${oneLine(reason)}`, RETRY_AFTER_MS);
+      if (isOvertaken) this.#ledgers.drop(ledger);
+      else this.#ledgers.dropIfIdle(ledger);
     }
   }
 }

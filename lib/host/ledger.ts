@@ -5,7 +5,7 @@
  */
 import { assert } from "../assert.ts";
 import { HELD_RANGES_MAX, SEQ_JUMP_MAX } from "../limits.ts";
-import type { EpochBatch, EpochState, GapRow, RecordRow } from "../store/store.ts";
+import type { ClaimedBatch, EpochState, GapRow, RecordRow } from "../store/store.ts";
 import { type Range, RangeSet } from "../protocol/ranges.ts";
 
 /** Contiguous part and ranges above it. */
@@ -43,6 +43,7 @@ const RECORD_OVERHEAD_BYTES = 128;
 export class Ledger {
   readonly nodeId: string;
   readonly epoch: string;
+  readonly #fence: number;
   #durable: Held;
   #seen: Held;
   #records: RecordRow[] = [];
@@ -53,7 +54,9 @@ export class Ledger {
   /** Changes of the ranges that the store has. */
   #storedChanges: number;
 
-  constructor(state: EpochState) {
+  /** `fence` is that of the claim that gave `state`; no store takes 0. */
+  constructor(state: EpochState, fence = 0) {
+    this.#fence = fence;
     this.nodeId = state.node_id;
     this.epoch = state.epoch;
     this.#durable = new Held(state.high_acked, new RangeSet(state.ranges), state.max_seq);
@@ -122,7 +125,7 @@ export class Ledger {
   }
 
   /** What is to be committed now; nothing waits any more. One commit at a time. */
-  beginCommit(): EpochBatch {
+  beginCommit(): ClaimedBatch {
     assert(this.#committing === undefined, "a ledger is in one commit at a time");
     const records = this.#records, gaps = this.#gaps;
     this.#records = [];
@@ -138,6 +141,7 @@ export class Ledger {
         ranges: held.above.ranges,
         max_seq: held.max,
       },
+      fence: this.#fence,
       rangesChanged: held.above.changes !== this.#storedChanges,
       records,
       gaps,

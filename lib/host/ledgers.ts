@@ -38,10 +38,10 @@ export class Ledgers {
       held.users++;
       return { ledger: held.ledger, isNew: false };
     }
-    const known = await this.#store.epoch(nodeId, epoch);
+    const { state: known, fence } = await this.#store.claim(nodeId, epoch);
     if (known === undefined && await this.#isFull(nodeId)) return undefined;
     const fresh = { node_id: nodeId, epoch, high_acked: 0, ranges: [], max_seq: 0 };
-    const ledger = new Ledger(known ?? fresh);
+    const ledger = new Ledger(known ?? fresh, fence);
     this.#held.set(key, { ledger, users: 1 });
     return { ledger, isNew: known === undefined };
   }
@@ -61,6 +61,12 @@ export class Ledgers {
     if (held?.ledger === ledger && held.users === 0 && this.#isSettled(ledger)) {
       this.#held.delete(key);
     }
+  }
+
+  /** Lets a ledger go whoever writes to it: what another host made of its epoch since, it doesn't know. */
+  drop(ledger: Ledger): void {
+    const key = keyOf(ledger.nodeId, ledger.epoch);
+    if (this.#held.get(key)?.ledger === ledger) this.#held.delete(key);
   }
 
   async #isFull(nodeId: string): Promise<boolean> {

@@ -17,6 +17,14 @@ export interface EpochState {
   readonly max_seq: number;
 }
 
+/** The right of one host to add to an epoch, until another one claims it; see {@linkcode Store.claim}. */
+export interface Claim {
+  /** `undefined` where nothing is known of the epoch. */
+  readonly state: EpochState | undefined;
+  /** 1 or more, and higher than that of each earlier claim of the epoch that can still be committed with. */
+  readonly fence: number;
+}
+
 /** A record to store. */
 export interface RecordRow {
   readonly seq: number;
@@ -79,6 +87,12 @@ export interface EpochBatch {
   readonly rangesChanged: boolean;
   readonly records: readonly RecordRow[];
   readonly gaps: readonly GapRow[];
+}
+
+/** A batch of who has claimed its epoch. */
+export interface ClaimedBatch extends EpochBatch {
+  /** That of the claim whose state it builds on. */
+  readonly fence: number;
 }
 
 /** Something that happened to a node. */
@@ -249,23 +263,40 @@ export class QueryTooLong extends Error {
   override readonly name = "QueryTooLong";
 }
 
+/** A commit was refused, all of it: others have claimed epochs of it since. */
+export class Fenced extends Error {
+  override readonly name = "Fenced";
+  /** Those of the commit's batches whose claim is not the latest. The others may be committed again. */
+  readonly overtaken: readonly ClaimedBatch[];
+  constructor(overtaken: readonly ClaimedBatch[]) {
+    super("another host has claimed this epoch since");
+    this.overtaken = overtaken;
+  }
+}
+
 /** See the head of the file. Calls may overlap; writing ones take effect in the order made. */
 export interface Store {
   /** What was durable when the store was opened. */
   readonly state: StoreState;
   /** Resolves with one line if the store can do nothing any more: the host must end then. */
   readonly failed: Promise<string>;
-  /** What is known of an epoch; `undefined` where nothing is. */
-  epoch(nodeId: string, epoch: string): Promise<EpochState | undefined>;
+  /**
+   * Claims an epoch for who asks: what every commit before made of it, and a fence. From now on no commit that
+   * carries an earlier fence of this epoch can succeed, whoever made that claim: so what is built on `state`
+   * stays true, although several hosts may share a store. A claim ends with the process that made it at the latest,
+   * and a store may end it earlier; neither makes an epoch known that wasn't.
+   */
+  claim(nodeId: string, epoch: string): Promise<Claim>;
   /** How many epochs of a node are known. */
   epochCount(nodeId: string): Promise<number>;
   /** Forgets those epochs of a node of which no record is left, but for the newest; how many are known then. */
   forgetEmptyEpochs(nodeId: string): Promise<number>;
   /**
    * Stores everything or nothing; durable when it resolves. A record or gap that is there already stays as
-   * it is. Rejects when the disk fails; the caller may then try the same again.
+   * it is. Rejects with {@linkcode Fenced} where a batch's fence is not that of the latest claim of its epoch, and
+   * otherwise when the disk fails; the caller may then try the same again.
    */
-  commit(batches: readonly EpochBatch[], atWallMs: number): Promise<void>;
+  commit(batches: readonly ClaimedBatch[], atWallMs: number): Promise<void>;
   /** Remembers what the registry knows of nodes; durable soon. */
   putNodes(nodes: ReadonlyMap<string, unknown>): Promise<void>;
   /**

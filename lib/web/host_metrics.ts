@@ -39,6 +39,7 @@ export async function hostMetrics(host: Host, options: HostMetricsOptions): Prom
     [M.bad_lines, [{ value: counters.bad_lines }]],
     [M.commits, [{ value: commits.commits }]],
     [M.commit_failures, [{ value: commits.failures }]],
+    [M.overtaken, [{ value: commits.overtaken }]],
     [M.commit_seconds, [{ value: commits.last_commit_ms / 1_000 }]],
     [M.waiting, [{ value: status.uncommitted_records }]],
     [M.store_bytes, [{ value: status.store.bytes }]],

@@ -8,7 +8,7 @@ import { Ledgers } from "../../lib/host/ledgers.ts";
 import { Registry } from "../../lib/host/registry.ts";
 import type { SessionDriver } from "../../lib/host/session_driver.ts";
 import type { Hello } from "../../lib/protocol/message.ts";
-import type { EpochState, Store } from "../../lib/store/store.ts";
+import type { Claim, EpochState, Store } from "../../lib/store/store.ts";
 import { EPOCH, hello } from "../messages.ts";
 import { ManualClock } from "../web/test_host.ts";
 
@@ -43,8 +43,10 @@ class FakeDriver {
 function setUp({ epochs = [] as EpochState[], nodes = new Map<string, unknown>() } = {}) {
   const store = {
     state: { host_id: "h", nodes, configs: [] },
-    epoch: (node_id: string, epoch: string): Promise<EpochState | undefined> =>
-      Promise.resolve(epochs.find((one) => one.node_id === node_id && one.epoch === epoch)),
+    claim: (node_id: string, epoch: string): Promise<Claim> => {
+      const state = epochs.find((one) => one.node_id === node_id && one.epoch === epoch);
+      return Promise.resolve({ state, fence: 1 });
+    },
     epochCount: () => Promise.resolve(epochs.length),
     forgetEmptyEpochs: () => Promise.resolve(epochs.length),
     putConfig: () => Promise.resolve(),
@@ -128,7 +130,7 @@ Deno.test("Admission: a host that is full, whose store fails, or that forgets th
   assertEquals(await refusal(full), ["busy", 60_000]);
   assertEquals(full.told, [["too_many_epochs", "pump-7", { epoch: OTHER_EPOCH }]]);
   const failing = setUp();
-  failing.store.epoch = () => Promise.reject(new Error("disk I/O error"));
+  failing.store.claim = () => Promise.reject(new Error("disk I/O error"));
   assertEquals(await refusal(failing), ["store_failed", 1_000]);
   const forgetting = setUp();
   await forgetting.admission.whileClosed("pump-7", async () => {
@@ -206,9 +208,9 @@ Deno.test("Admission: a node that leaves is told of with what is durable of it, 
 Deno.test("Admission: a connection that ends while the store is asked leaves no ledger behind", async () => {
   const { admission, ledgers, store } = setUp();
   const driver = new FakeDriver("pump-7", "p");
-  store.epoch = () => {
+  store.claim = () => {
     driver.isClosed = true;
-    return Promise.resolve(undefined);
+    return Promise.resolve({ state: undefined, fence: 1 });
   };
   const session = driver as unknown as SessionDriver;
   const { ok } = await admission.admit(

@@ -234,13 +234,14 @@ Deno.test("CommitQueue counts commits, records and failures, and forgets an erro
   await commit(30, new Error("disk full"));
   await commit(30, new Error("disk full"));
   const none = { commits: 0, records: 0, last_commit_wall_ms: undefined, last_commit_ms: 0 };
-  assertEquals(queue.stats, { ...none, failures: 2, last_error: "disk full" });
+  assertEquals(queue.stats, { ...none, failures: 2, overtaken: 0, last_error: "disk full" });
   await commit(40);
   await commit(70);
   assertEquals(queue.stats, {
     commits: 2,
     records: 4,
     failures: 2,
+    overtaken: 0,
     last_error: undefined,
     last_commit_wall_ms: WALL_MS + 170,
     last_commit_ms: 70,

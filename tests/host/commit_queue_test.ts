@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { CommitQueue } from "../../lib/host/commit_queue.ts";
 import { Ledger } from "../../lib/host/ledger.ts";
-import type { Store } from "../../lib/store/store.ts";
+import { type ClaimedBatch, Fenced, type Store } from "../../lib/store/store.ts";
 import { EPOCH } from "../messages.ts";
 import { Kernel, MachineClock } from "../sim/kernel.ts";
 
@@ -107,4 +107,43 @@ Deno.test("CommitQueue: a commit starts at the limit of records, not only above 
   queue.added(ledger, 1, 10);
   await queue.flush();
   assertEquals([commits, ledger.highAcked], [[2, 1], 3]);
+});
+
+Deno.test("CommitQueue: a ledger that another host has overtaken takes nobody with it, and is no failure of the store", async () => {
+  const state = { epoch: EPOCH, high_acked: 0, ranges: [], max_seq: 0 };
+  const [mine, late] = ["a", "b"].map((node_id) => new Ledger({ ...state, node_id }, 7));
+  const told: unknown[][] = [];
+  const committed: string[] = [];
+  const queue: CommitQueue = new CommitQueue({
+    store: {
+      commit: (batches: readonly ClaimedBatch[]) => {
+        const overtaken = batches.filter(({ state }) => state.node_id === "b");
+        if (overtaken.length === 0) return Promise.resolve();
+        const before = late!.heldBytes;
+        offer(late!, 2);
+        queue.added(late!, 1, late!.heldBytes - before);
+        return Promise.reject(new Fenced(overtaken));
+      },
+    } as unknown as Store,
+    clock: new MachineClock(new Kernel(), 0),
+    intervalMs: 1_000,
+    recordsMax: 100,
+    onCommitted: (ledgers) => committed.push(...ledgers.map(({ nodeId }) => nodeId)),
+    onFailed: (ledgers, reason, isOvertaken) => {
+      told.push([...ledgers.map(({ nodeId }) => nodeId), reason, isOvertaken]);
+      assertEquals([queue.isSettled(late!), queue.isSettled(mine!)], [true, false]);
+    },
+  });
+  for (const ledger of [late!, mine!]) {
+    const before = ledger.heldBytes;
+    offer(ledger, 1);
+    queue.added(ledger, 1, ledger.heldBytes - before);
+  }
+  await queue.nextCommit();
+  assertEquals(told, [["b", "another host has claimed this epoch since", true]]);
+  assertEquals(committed, ["a"]);
+  assertEquals([mine!.highAcked, late!.highAcked, late!.isDirty], [1, 0, false]);
+  const { commits, records, failures, overtaken, last_error } = queue.stats;
+  assertEquals([commits, records, failures, overtaken, last_error], [1, 1, 0, 1, undefined]);
+  assertEquals([queue.waitingRecords, queue.heldBytes], [0, 0]);
 });

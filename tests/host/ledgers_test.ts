@@ -8,8 +8,10 @@ const OTHER_EPOCH = "00000000000000ff";
 /** A store that knows those epochs of each node, of which so many stay when the empty ones are forgotten. */
 function storeOf(known: readonly EpochState[], kept = known.length): Store {
   return {
-    epoch: (node_id: string, epoch: string) =>
-      Promise.resolve(known.find((one) => one.node_id === node_id && one.epoch === epoch)),
+    claim: (node_id: string, epoch: string) => {
+      const state = known.find((one) => one.node_id === node_id && one.epoch === epoch);
+      return Promise.resolve({ state, fence: 1 });
+    },
     epochCount: () => Promise.resolve(known.length),
     forgetEmptyEpochs: () => Promise.resolve(kept),
   } as unknown as Store;
@@ -92,4 +94,20 @@ Deno.test("Ledgers: one stays in memory until its last session has ended and not
   isSettled = true;
   ledgers.dropIfIdle(ledger);
   assertEquals(ledgers.size, 0);
+});
+
+Deno.test("Ledgers: an epoch that another host has claimed is claimed anew, whoever holds its ledger still", async () => {
+  let fence = 0;
+  const store = {
+    ...storeOf([stateOf(EPOCH)]),
+    claim: () => Promise.resolve({ state: stateOf(EPOCH), fence: ++fence }),
+  };
+  const ledgers = new Ledgers(store, 4, () => true);
+  const overtaken = (await ledgers.acquire("pump-7", EPOCH))!.ledger;
+  ledgers.drop(overtaken);
+  const now = (await ledgers.acquire("pump-7", EPOCH))!.ledger;
+  assertEquals([overtaken.beginCommit().fence, now.beginCommit().fence], [1, 2]);
+  ledgers.drop(overtaken);
+  ledgers.release(overtaken);
+  assertEquals(ledgers.size, 1, "what is held of it now stays");
 });

@@ -1,5 +1,5 @@
 /** A session on a connection, as the host keeps it. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { settle, TestHost, until } from "../web/test_host.ts";
 import { realTest } from "../real.ts";
 
@@ -105,3 +105,31 @@ for (
     },
   );
 }
+
+realTest(
+  "a node whose epoch another host claims meanwhile is told to come again, and nothing more is acked",
+  async () => {
+    const test = await TestHost.start();
+    const wire = await test.filled("pump-7", 2), other = await test.filled("pump-8", 2);
+    const isAcked = (of: typeof wire, seq: number) => async () => {
+      await test.clock.advance(100);
+      return of.sent.includes(`"high_acked":${seq}`);
+    };
+    await until(
+      "both are acked",
+      async () => await isAcked(wire, 2)() && await isAcked(other, 2)(),
+    );
+    const { epoch } = test.host.registry.get("pump-7")!;
+    await test.host.store.claim("pump-7", epoch);
+    wire.say(test.record("pump-7", 3));
+    other.say(test.record("pump-8", 3));
+    await until("the other one is acked", isAcked(other, 3));
+    assertMatch(wire.sent, /"code":"superseded",.*another host has claimed.*"retry_after_ms":1000/);
+    assert(!wire.sent.includes('"high_acked":3'));
+    assertEquals(test.host.commitStats.overtaken, 1);
+    assertEquals(test.host.commitStats.last_error, undefined, "the store is well");
+    const again = await test.connect("pump-7", {}, [test.record("pump-7", 3)]);
+    await until("it is acked once it has come again", isAcked(again, 3));
+    await test.stop();
+  },
+);

@@ -46,9 +46,9 @@ const MUTANTS: Mutant[] = [
   {
     name: "ack before the commit is durable",
     file: "lib/host/commit_queue.ts",
-    find: "await store.commit(batches, clock.wallMs());",
+    find: "await store.commit(parts.map(({ batch }) => batch), clock.wallMs());",
     put:
-      "for (const ledger of ledgers) ledger.committed(); this.#options.onCommitted(ledgers); await store.commit(batches, clock.wallMs()); return;",
+      "const all = parts.map(({ ledger }) => ledger); for (const ledger of all) ledger.committed(); this.#options.onCommitted(all); await store.commit(parts.map(({ batch }) => batch), clock.wallMs()); return;",
   },
   {
     name: "no sync of the directory",
@@ -145,8 +145,9 @@ const MUTANTS: Mutant[] = [
   {
     name: "a store that fails loses what it was given",
     file: "lib/host/commit_queue.ts",
-    find: "return this.#failed(ledgers, oneLine(error));",
-    put: "String(error);",
+    find:
+      "this.#failed(failed.map(({ ledger }) => ledger), oneLine(error), overtaken !== undefined);",
+    put: "break;",
   },
   {
     name: "a failed sync is taken for done",

@@ -3,11 +3,15 @@
  * durable is kept in maps, for the oracle; in some worlds the real SQLite engine is given the same, on a
  * database in memory, and must say the same.
  */
+import { Claims } from "../../lib/store/claims.ts";
 import {
+  type Claim,
+  type ClaimedBatch,
   type ConfigRow,
   type EpochBatch,
   type EpochState,
   type EventRow,
+  Fenced,
   type GapRow,
   knownNodes,
   type RecordRow,
@@ -65,6 +69,7 @@ export class SimStore implements Store {
   #clock: MachineClock;
   #order: Promise<unknown> = Promise.resolve();
   #limits: RetentionLimits = {};
+  #claims: Claims;
   /** Every commit fails. */
   fails = false;
   commitMs = 5;
@@ -74,6 +79,7 @@ export class SimStore implements Store {
   constructor(durable: Durable, clock: MachineClock) {
     this.#durable = durable;
     this.#clock = clock;
+    this.#claims = new Claims(clock.wallMs());
     this.state = {
       host_id: "host",
       nodes: knownNodes([
@@ -84,10 +90,13 @@ export class SimStore implements Store {
     };
   }
 
-  epoch(nodeId: string, epoch: string): Promise<EpochState | undefined> {
+  claim(nodeId: string, epoch: string): Promise<Claim> {
     return this.#inTurn(() => {
-      const known = this.#durable.epochs.get(`${nodeId} ${epoch}`);
-      return this.#durable.real === undefined ? known : this.#durable.real.epoch(nodeId, epoch);
+      const { real, epochs } = this.#durable;
+      const state = real === undefined
+        ? epochs.get(`${nodeId} ${epoch}`)
+        : real.epoch(nodeId, epoch);
+      return { state, fence: this.#claims.take(nodeId, epoch) };
     }, 0);
   }
   epochCount(nodeId: string): Promise<number> {
@@ -102,9 +111,13 @@ export class SimStore implements Store {
     return this.epochCount(nodeId);
   }
 
-  commit(batches: readonly EpochBatch[], atWallMs: number): Promise<void> {
+  commit(batches: readonly ClaimedBatch[], atWallMs: number): Promise<void> {
     return this.#inTurn(() => {
       if (this.fails) throw new Error("disk I/O error");
+      const overtaken = this.#claims.overtaken(
+        batches.map(({ state: { node_id, epoch }, fence }) => ({ node_id, epoch, fence })),
+      );
+      if (overtaken.length > 0) throw new Fenced(overtaken.map((index) => batches[index]!));
       this.#durable.real?.commit(batches, atWallMs);
       for (const { state, rangesChanged, records, gaps } of batches) {
         const key = `${state.node_id} ${state.epoch}`;

@@ -1,6 +1,7 @@
 /** What every kind of store must do; each promise is a function of a way to open one, again and again. */
-import { assertEquals, assertNotEquals } from "@std/assert";
-import type { EpochBatch, RecordRow, Store } from "../../lib/store/store.ts";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { type EpochBatch, Fenced, type RecordRow, type Store } from "../../lib/store/store.ts";
+import { commitTo } from "./open.ts";
 
 const A = "9f2c4e11a0b3d5c7", B = "00000000000000bb";
 
@@ -42,20 +43,64 @@ type Promises = Readonly<Record<string, (subject: Subject) => Promise<void>>>;
 
 /** What ledgers build on: the simulator's model keeps these, too. */
 export const LEDGER_PROMISES: Promises = {
+  async "refuses all of a commit with a batch whose claim was overtaken, and takes the overtaker's"(
+    { open },
+  ) {
+    const store = await open();
+    const first = await store.claim("a", A);
+    const other = await store.claim("a", B);
+    const second = await store.claim("a", A);
+    assert(first.fence >= 1 && second.fence > first.fence, `${first.fence}, ${second.fence}`);
+    const claimed = (batch: EpochBatch, { fence }: { fence: number }) => ({ ...batch, fence });
+    const late = claimed(batch([row(1), row(2)]), first);
+    const mine = claimed(batch([], { epoch: B, high_acked: 1, max_seq: 1 }), other);
+    const error = await assertRejects(() => store.commit([mine, late], 1));
+    assert(error instanceof Fenced && error.overtaken.length === 1);
+    assert(error.overtaken[0] === late, "it names the caller's own batch");
+    assertEquals(await store.epochCount("a"), 0, "nothing of the commit is stored");
+    await store.commit([mine, claimed(batch([row(1)]), second)], 2);
+    await assertRejects(() => store.commit([late], 3), Fenced);
+    await store.commit([claimed(batch([row(2), row(3)]), second)], 4);
+    await assertRejects(() => store.commit([late], 5), Fenced);
+    assertEquals((await store.claim("a", A)).state?.high_acked, 3);
+    assertEquals((await store.claim("a", B)).state?.high_acked, 1);
+    await store.close();
+  },
+
+  async "takes nothing of who has claimed an epoch before a restart, or never"({ open }) {
+    const store = await open();
+    const { fence } = await store.claim("a", A);
+    await store.close();
+    const again = await open();
+    const old = { ...batch([row(1)]), fence };
+    const none = { ...old, fence: 0 };
+    for (const late of [old, none]) await assertRejects(() => again.commit([late], 1), Fenced);
+    const now = await again.claim("a", A);
+    assert(now.fence > fence, `${fence}, then ${now.fence}`);
+    for (const late of [old, none]) await assertRejects(() => again.commit([late], 1), Fenced);
+    await again.commit([{ ...old, fence: now.fence }], 2);
+    assertEquals(await again.epochCount("a"), 1);
+    await again.close();
+  },
+
   async "keeps the last ranges where a batch says that they are as before"({ open }) {
     const store = await open();
     const state = { high_acked: 0, ranges: [[7, 8]] as const, max_seq: 8 };
-    await store.commit([batch([row(7), row(8)], state)], 1);
-    await store.commit([batch([row(1)], { ...state, high_acked: 1 }, { rangesChanged: false })], 2);
-    assertEquals((await store.epoch("a", A))?.ranges, [[7, 8]]);
-    assertEquals((await store.epoch("a", A))?.high_acked, 1);
+    await commitTo(store, [batch([row(7), row(8)], state)], 1);
+    await commitTo(
+      store,
+      [batch([row(1)], { ...state, high_acked: 1 }, { rangesChanged: false })],
+      2,
+    );
+    assertEquals((await store.claim("a", A)).state?.ranges, [[7, 8]]);
+    assertEquals((await store.claim("a", A)).state?.high_acked, 1);
     await store.close();
   },
 
   async "knows nothing of an epoch that never came, and counts those that did"({ open }) {
     const store = await open();
-    assertEquals(await store.epoch("a", A), undefined);
-    await store.commit([batch([row(1)]), batch([row(1, B)], { epoch: B })], 1);
+    assertEquals((await store.claim("a", A)).state, undefined);
+    await commitTo(store, [batch([row(1)]), batch([row(1, B)], { epoch: B })], 1);
     assertEquals(await store.epochCount("a"), 2);
     assertEquals(await store.epochCount("b"), 0);
     assertEquals(await store.forgetEmptyEpochs("a"), 2);
@@ -64,11 +109,11 @@ export const LEDGER_PROMISES: Promises = {
 
   async "forgets epochs only where none of their records is left"({ open }) {
     const store = await open();
-    await store.commit([batch([], { high_acked: 3, max_seq: 3 })], 1);
-    await store.commit([batch([row(1, B)], { epoch: B })], 2);
+    await commitTo(store, [batch([], { high_acked: 3, max_seq: 3 })], 1);
+    await commitTo(store, [batch([row(1, B)], { epoch: B })], 2);
     assertEquals(await store.forgetEmptyEpochs("a"), 1);
-    assertEquals(await store.epoch("a", A), undefined);
-    assertNotEquals(await store.epoch("a", B), undefined);
+    assertEquals((await store.claim("a", A)).state, undefined);
+    assertNotEquals((await store.claim("a", B)).state, undefined);
     await store.close();
   },
 };
@@ -81,11 +126,11 @@ export const PROMISES: Promises = {
     const store = await open();
     const gaps = [{ from_seq: 4, to_seq: 5, reason: "evicted" }];
     const state = { high_acked: 5, ranges: [[7, 8]] as const, max_seq: 8 };
-    await store.commit([batch([1, 2, 3, 7, 8].map((seq) => row(seq)), state, { gaps })], 1_000);
-    await store.commit([batch([1, 2].map((seq) => row(seq)), state, { gaps })], 2_000);
+    await commitTo(store, [batch([1, 2, 3, 7, 8].map((seq) => row(seq)), state, { gaps })], 1_000);
+    await commitTo(store, [batch([1, 2].map((seq) => row(seq)), state, { gaps })], 2_000);
     await store.close();
     const again = await open();
-    assertEquals({ ...await again.epoch("a", A) }, {
+    assertEquals({ ...(await again.claim("a", A)).state }, {
       node_id: "a",
       epoch: A,
       ...state,
@@ -110,7 +155,7 @@ export const PROMISES: Promises = {
     const store = await open();
     await store.putNodes(new Map([["a", { x: 1 }], ["b", { x: 2 }]]));
     await store.putConfig({ target: "a", cfg_version: 3, config: { sample_hz: 5 }, at_wall_ms: 1 });
-    await store.commit([batch([row(1)])], 1);
+    await commitTo(store, [batch([row(1)])], 1);
     await store.forgetNode("a", false);
     assertEquals((await store.records({ node_id: "a", limit: 10 })).length, 1);
     await store.close();
@@ -119,8 +164,8 @@ export const PROMISES: Promises = {
     assertEquals(again.state.configs[0]?.cfg_version, 3);
     await again.forgetNode("a", true);
     assertEquals(await again.records({ node_id: "a", limit: 10 }), []);
-    assertEquals(await again.epoch("a", A), undefined);
-    await again.commit([batch([row(1), row(2)])], 2);
+    assertEquals((await again.claim("a", A)).state, undefined);
+    await commitTo(again, [batch([row(1), row(2)])], 2);
     assertEquals((await again.records({ node_id: "a", limit: 10 })).length, 2);
     await again.close();
   },

@@ -7,7 +7,7 @@ import { MIGRATIONS } from "../../lib/store/sqlite/schema.ts";
 import { DATABASE_NAME } from "../../lib/store/sqlite/store.ts";
 import type { RecordCursor, RecordRow, Store, StoredRow } from "../../lib/store/store.ts";
 import { eventually } from "../eventually.ts";
-import { openStore } from "./open.ts";
+import { commitTo, openStore } from "./open.ts";
 import { realTest } from "../real.ts";
 
 const EPOCHS = ["9f2c4e11a0b3d5c7", "1111111111111111"];
@@ -53,7 +53,7 @@ async function fill(store: Store, records: readonly Made[], receivedMs = 1): Pro
       const part = mine.slice(at, at + 700);
       const high = part.at(-1)!.seq;
       const state = { node_id: "a", epoch, high_acked: high, ranges: [], max_seq: high };
-      await store.commit([{ state, rangesChanged: true, records: part, gaps: [] }], receivedMs);
+      await commitTo(store, [{ state, rangesChanged: true, records: part, gaps: [] }], receivedMs);
     }
   }
   // On a busy machine summing up takes longer than a query waits for it.
@@ -194,7 +194,7 @@ realTest(
       assertEquals(await ids({ before_id: newest!.id, limit: 2 }), [3, 2]);
       const state = { node_id: "a", epoch: EPOCHS[0]!, high_acked: 9, ranges: [], max_seq: 9 };
       const gaps = [{ from_seq: 2, to_seq: 4, reason: "evicted" }];
-      await store.commit([{ state, rangesChanged: false, records: [], gaps }], 50);
+      await commitTo(store, [{ state, rangesChanged: false, records: [], gaps }], 50);
       assertEquals((await store.gaps({ limit: 10 }))[0]?.to_seq, 4);
       assertEquals((await store.gaps({ limit: 10, node_id: "b" })).length, 0);
       assertEquals((await store.gaps({ limit: 10, from_wall_ms: 51 })).length, 0);
@@ -206,15 +206,12 @@ realTest("a gap says between which times of the device it lies", async () => {
     const all = makeRecords(3, 20, 100).filter(({ seq }) => seq < 5 || seq > 9);
     await fill(store, all);
     const state = { node_id: "a", epoch: EPOCHS[0]!, high_acked: 20, ranges: [], max_seq: 20 };
-    await store.commit(
-      [{
-        state,
-        rangesChanged: false,
-        records: [],
-        gaps: [{ from_seq: 5, to_seq: 9, reason: "evicted" }],
-      }],
-      9,
-    );
+    await commitTo(store, [{
+      state,
+      rangesChanged: false,
+      records: [],
+      gaps: [{ from_seq: 5, to_seq: 9, reason: "evicted" }],
+    }], 9);
     const [gap] = await store.gaps({ limit: 1 });
     assertEquals(gap?.from_wall_ms, all.find(({ seq }) => seq === 4)?.ts_wall_ms);
     assertEquals(gap?.to_wall_ms, all.find(({ seq }) => seq === 10)?.ts_wall_ms);

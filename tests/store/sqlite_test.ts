@@ -7,14 +7,14 @@ import { eventually } from "../eventually.ts";
 import { EPOCH } from "../messages.ts";
 import { realTest } from "../real.ts";
 import { upTo } from "./in_memory.ts";
-import { openStore } from "./open.ts";
+import { commitTo, openStore } from "./open.ts";
 
 realTest("SQLite store moves a damaged database aside and starts with an empty one", async () => {
   const directory = await Deno.makeTempDir();
   const text = "this is no database at all, ".repeat(400);
   await Deno.writeTextFile(`${directory}/holdfast.db`, text);
   const store = await openStore(directory, "host-1");
-  assertEquals(await store.epoch("a", EPOCH), undefined);
+  assertEquals((await store.claim("a", EPOCH)).state, undefined);
   await store.close();
   const names = (await Array.fromAsync(Deno.readDir(directory))).map(({ name }) => name);
   const aside = names.filter((name) => name.startsWith("holdfast.db.damaged-"));
@@ -75,7 +75,7 @@ function commit(store: Store, seqs: readonly number[], atWallMs: number): Promis
     payload: seq === 1 ? "{broken" : "{}",
   }));
   const state = { node_id: "a", epoch: EPOCH, high_acked: high, ranges: [], max_seq: high };
-  return store.commit([{ state, rangesChanged: true, records, gaps: [] }], atWallMs);
+  return commitTo(store, [{ state, rangesChanged: true, records, gaps: [] }], atWallMs);
 }
 
 realTest(
@@ -142,6 +142,6 @@ realTest("SQLite store forgets a node of many records whole", async () => {
     await commit(store, upTo(12_000), 1);
     await store.forgetNode("a", true);
     assertEquals(await store.records({ node_id: "a", limit: 9 }), []);
-    assertEquals(await store.epoch("a", EPOCH), undefined);
+    assertEquals((await store.claim("a", EPOCH)).state, undefined);
   });
 });

@@ -4,10 +4,11 @@ import { oneLine } from "../../errors.ts";
 import type { Clock, Disk } from "../../platform/platform.ts";
 import { Thread, ThreadError } from "../../platform/thread.ts";
 import {
+  type Claim,
+  type ClaimedBatch,
   type ConfigRow,
-  type EpochBatch,
-  type EpochState,
   type EventRow,
+  Fenced,
   type HistoryQuery,
   isByTime,
   QueryTooLong,
@@ -154,8 +155,8 @@ class SqliteStore implements Store {
     this.failed = failed;
   }
 
-  epoch(nodeId: string, epoch: string): Promise<EpochState | undefined> {
-    return this.#writer.call("epoch", [nodeId, epoch]);
+  claim(nodeId: string, epoch: string): Promise<Claim> {
+    return this.#writer.call("claim", [nodeId, epoch]);
   }
   epochCount(nodeId: string): Promise<number> {
     return this.#writer.call("epochCount", [nodeId]);
@@ -163,9 +164,12 @@ class SqliteStore implements Store {
   forgetEmptyEpochs(nodeId: string): Promise<number> {
     return this.#writer.call("forgetEmptyEpochs", [nodeId]);
   }
-  commit(batches: readonly EpochBatch[], atWallMs: number): Promise<void> {
+  async commit(batches: readonly ClaimedBatch[], atWallMs: number): Promise<void> {
     const packed = batches.map((batch) => packBatch(batch, atWallMs));
-    return this.#writer.call("commit", [packed, atWallMs], buffersOf(packed));
+    const fences = batches.map(({ fence }) => fence);
+    const args = [packed, fences, atWallMs] as const;
+    const overtaken = await this.#writer.call("commit", [...args], buffersOf(packed));
+    if (overtaken.length > 0) throw new Fenced(overtaken.map((index) => batches[index]!));
   }
   putNodes(nodes: ReadonlyMap<string, unknown>): Promise<void> {
     return this.#writer.call("putNodes", [nodes]);

@@ -6,6 +6,7 @@
 import { denoClock } from "../../platform/deno_clock.ts";
 import { type Database, isCorrupt, NewerDatabase } from "../../platform/sqlite.ts";
 import { type Calls, serveCalls } from "../../platform/thread.ts";
+import { Claims } from "../claims.ts";
 import type { SeriesQuery } from "../store.ts";
 import { openDatabase, SqliteEngine } from "./engine.ts";
 import { countLegacyRecords, moveLegacyRecords } from "./legacy_records.ts";
@@ -28,6 +29,7 @@ const SLICE_MS = { min: 5, max: 60 };
 const now = () => denoClock.monotonicMs();
 let db: Database;
 let engine: SqliteEngine;
+let claims: Claims;
 let isOpen = false;
 let isRetaining = false;
 let lastCommitMs = 0;
@@ -77,17 +79,26 @@ const writer = {
   moveRecords: () => moveLegacyRecords(db),
   open(hostId: string) {
     engine = new SqliteEngine(db, now);
+    claims = new Claims(denoClock.wallMs());
     isOpen = true;
     work();
     return engine.open(hostId);
   },
-  epoch: (nodeId: string, epoch: string) => engine.epoch(nodeId, epoch),
+  claim: (nodeId: string, epoch: string) => ({
+    state: engine.epoch(nodeId, epoch),
+    fence: claims.take(nodeId, epoch),
+  }),
   epochCount: (nodeId: string) => engine.epochCount(nodeId),
   forgetEmptyEpochs: (nodeId: string) => engine.forgetEmptyEpochs(nodeId),
-  commit(batches: readonly PackedBatch[], atWallMs: number) {
+  /** Places of batches that were overtaken: where there are some, nothing is stored. */
+  commit(batches: readonly PackedBatch[], fences: readonly number[], atWallMs: number) {
+    const claimed = batches.map(({ node_id, epoch }, i) => ({ node_id, epoch, fence: fences[i]! }));
+    const overtaken = claims.overtaken(claimed);
+    if (overtaken.length > 0) return overtaken;
     const start = now();
     engine.commit(batches, atWallMs);
     lastCommitMs = now() - start;
+    return [];
   },
   putNodes: (nodes: ReadonlyMap<string, unknown>) => engine.putNodes(nodes),
   forgetNode: (nodeId: string, records: boolean) => engine.forgetNode(nodeId, records),
