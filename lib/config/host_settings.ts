@@ -150,7 +150,7 @@ export const HOST_SETTINGS = {
   inflight_bytes_total: {
     kind: "integer",
     group: "Limits",
-    default: 33_554_432,
+    default: 16_777_216,
     min: 1_048_576,
     max: 1_099_511_627_776,
     unit: "bytes",
