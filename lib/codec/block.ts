@@ -20,7 +20,7 @@
  */
 import { ByteReader, ByteWriter, CodecError } from "./bytes.ts";
 import { Column } from "./column.ts";
-import { type Group, Lines, LinesBuilder, NO_GROUP, ShapeFinder, textsOf } from "./lines.ts";
+import { type Group, Lines, LinesBuilder, NO_GROUP, textsOf } from "./lines.ts";
 import { Shape } from "./shape.ts";
 
 const VERSION = 1;

@@ -76,7 +76,11 @@ export function markdownTables(table: SettingTable, level: number): string {
     parts.push(`${"#".repeat(level)} ${group}`, "");
     parts.push("| setting | default | what it does |", "| --- | --- | --- |");
     for (const [name, setting] of settings) {
-      const runtime = setting.runtime ? " Can be changed at run time." : "";
+      const runtime = setting.owner
+        ? " Can be changed at run time; by a host only where `allow_remote` says so."
+        : setting.runtime
+        ? " Can be changed at run time."
+        : "";
       const cell = `${setting.help} Takes ${expectation(setting)}.${runtime}`;
       parts.push(`| \`${name}\` | \`${defaultText(setting)}\` | ${cell.replaceAll("|", "\\|")} |`);
     }

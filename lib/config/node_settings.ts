@@ -1,5 +1,6 @@
 /** Every setting of the node. Nothing else defines one. */
 
+import { parseAllowance } from "./allow_remote.ts";
 import { parseDetector, parseMetricDetector } from "./detector_spec.ts";
 import { LOG_SETTINGS } from "./log_settings.ts";
 import { parseRule } from "./rule_spec.ts";
@@ -93,6 +94,16 @@ export const NODE_SETTINGS = {
     placeholder: "HOST:PORT|off",
     help: "Where /status, /healthz and /metrics are served; off for none. It only reads.",
   },
+  allow_remote: {
+    kind: "list",
+    group: "Identity and link",
+    default: [],
+    max: 64,
+    placeholder: "WHAT",
+    check: (entry) => wrongIn(() => parseAllowance(entry)),
+    help:
+      "What the host may change of the settings that are the owner's: sensors=linux,sim, exec:/opt/read (that program, with any arguments behind those given), file:/sys/class/hwmon (that file, or any below it), wal_bytes_max. Without it a configuration that touches them is refused whole.",
+  },
   data: {
     kind: "text",
     group: "Storage",
@@ -109,6 +120,7 @@ export const NODE_SETTINGS = {
     max: 1024 ** 4,
     unit: "bytes",
     runtime: true,
+    owner: true,
     help:
       "Most bytes that the write-ahead log may take. Near it records are thinned; at it the oldest are evicted and declared as a gap.",
   },
@@ -167,6 +179,7 @@ export const NODE_SETTINGS = {
     max: 64,
     placeholder: "KIND[:KEY=VALUE,...]",
     runtime: true,
+    owner: true,
     help:
       "Sources of values, several at once: sim, linux, file:name=temp_c,path=/sys/...,scale=0.001,unit=C or exec:cmd='/opt/read --all',every_ms=1000,timeout_ms=500.",
   },

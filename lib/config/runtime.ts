@@ -25,14 +25,20 @@ export interface SettingHelp {
   readonly max?: number;
   readonly unit?: string;
   readonly choices?: readonly string[];
+  /** Whether a device refuses it unless its owner allowed it there. */
+  readonly owner?: true;
   readonly help: string;
 }
 
 /** What may change at run time, for forms. */
 export const RUNTIME_SETTINGS_HELP: readonly SettingHelp[] = RUNTIME_SETTINGS.map((name) => {
   const setting = (NODE_SETTINGS as SettingTable)[name]!;
-  const { kind, help } = setting;
-  const base = { name, type: kind, default: setting.default, help };
+  const { kind } = setting;
+  const help = setting.owner
+    ? `${setting.help} A device refuses it unless its owner allowed it there (allow_remote).`
+    : setting.help;
+  const owner = setting.owner ? { owner: true as const } : {};
+  const base = { name, type: kind, default: setting.default, ...owner, help };
   if (setting.kind === "choice") return { ...base, choices: setting.choices };
   if (setting.kind !== "integer" && setting.kind !== "number") return base;
   const { min, max, unit } = setting;

@@ -14,6 +14,8 @@ interface Common<T> {
   readonly default: T;
   /** Whether a `config_update` may change it on a running node. */
   readonly runtime?: boolean;
+  /** Whether it is the device's owner's: a host may change it only where `allow_remote` says so. */
+  readonly owner?: boolean;
   /** Whether its value must never be shown in logs, pages or status. */
   readonly secret?: boolean;
 }

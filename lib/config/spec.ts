@@ -50,6 +50,15 @@ export function parseSpec(text: string): Spec {
   return { kind, options };
 }
 
+/** The words of a command line; quotes keep words together. */
+export function wordsOf(command: string): string[] {
+  const words: string[] = [];
+  for (const match of command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)) {
+    words.push(match[1] ?? match[2] ?? match[3]!);
+  }
+  return words;
+}
+
 /** What a reader of texts throws, as one line; `undefined` where it reads. */
 export function wrongIn(read: () => unknown): string | undefined {
   try {

@@ -53,7 +53,10 @@ function wait(ms: number): Promise<void> {
 
 /** The three nodes: what they are called, what they sample, and how much room they have. */
 const NODES: Record<string, string[]> = {
-  "pump-7": ["--sensor", "sim:seed=7,spike_every_s=4,sag_every_s=0"],
+  "pump-7": [
+    ...["--sensor", "sim:seed=7,spike_every_s=4,sag_every_s=0"],
+    ...["--allow-remote", "sensors=sim"],
+  ],
   "gateway-2": ["--sensor", "linux"],
   "tank-3": [
     ...["--sensor", "sim:seed=3,spike_every_s=6,sag_every_s=0", "--sample-hz", "50"],

@@ -3,6 +3,7 @@
  * tick boundary. A bad one changes nothing and says why; an older or equal one changes nothing.
  */
 import { getLogger } from "@logtape/logtape";
+import { remoteProblem } from "../config/allow_remote.ts";
 import type { NodeSettings } from "../config/node_settings.ts";
 import { checkRuntimeConfig, problemsText } from "../config/runtime.ts";
 import { oneLine, printable } from "../errors.ts";
@@ -86,15 +87,34 @@ export class ConfigListener {
   /** Local settings were read anew: those that can change at run time do, where the host wants nothing else. */
   reload(base: NodeSettings): Promise<void> {
     return this.#inTurn(async () => {
-      const before = this.#base;
+      const before = { base: this.#base, version: this.#version, config: this.#config };
       this.#base = base;
+      const forbidden = this.#forbidden();
+      if (forbidden !== undefined) {
+        this.#version = 0;
+        this.#config = {};
+      }
       try {
         await this.#apply?.(this.settings, this.#version);
       } catch (error) {
-        this.#base = before;
+        this.#base = before.base;
+        this.#version = before.version;
+        this.#config = before.config;
         throw error;
       }
+      if (forbidden === undefined) return;
+      this.#lastError = forbidden;
+      log.warn("configuration {version} is no longer in force: {reason}", {
+        version: before.version,
+        reason: forbidden,
+      });
     });
+  }
+
+  /** Why what the host wanted may not be in force by the local settings. */
+  #forbidden(): string | undefined {
+    const checked = checkRuntimeConfig(this.#config);
+    return checked.ok ? remoteProblem(checked.values, this.#base.allow_remote) : undefined;
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -123,6 +143,8 @@ export class ConfigListener {
     if (cfg_version < this.#version) return refuse(`version ${this.#version} is in force already`);
     const checked = checkRuntimeConfig(config);
     if (!checked.ok) return refuse(problemsText(checked.problems));
+    const forbidden = remoteProblem(checked.values, this.#base.allow_remote);
+    if (forbidden !== undefined) return refuse(forbidden);
     try {
       await this.#apply?.({ ...this.#base, ...checked.values }, cfg_version);
     } catch (error) {
@@ -172,6 +194,8 @@ export class ConfigListener {
       if (!isVersionedConfig(saved)) throw new Error("it holds no configuration with a version");
       const checked = checkRuntimeConfig(saved.config);
       if (!checked.ok) throw new Error(problemsText(checked.problems));
+      const forbidden = remoteProblem(checked.values, this.#base.allow_remote);
+      if (forbidden !== undefined) throw new Error(forbidden);
       this.#version = saved.cfg_version;
       this.#config = saved.config;
     } finally {

@@ -74,7 +74,7 @@ Deno.test("a configuration that is refused changes nothing, says why, and what i
   assertMatch(refused.error!, /^sample_hz \(config\): expected a number/);
   assertEquals(listener.lastError, refused.error);
   listener.onApply(() => Promise.reject(new Error("no such sensor")));
-  const unusable = await listener.receive(set(5, { sensors: ["x"] }));
+  const unusable = await listener.receive(set(5, { sample_hz: 7 }));
   assertEquals([unusable.cfg_version_applied, unusable.ok], [2, false]);
   assertMatch(listener.lastError!, /no such sensor/);
   assertEquals([listener.version, listener.settings.sample_hz, applied.length], [2, 20, 1]);

@@ -1,4 +1,5 @@
 /** A command that prints values: lines of `name value`, or one JSON object of numbers. */
+import { wordsOf } from "../../config/spec.ts";
 import { PolledSensor, type SensorRuntime } from "./sensor.ts";
 
 /** Options of `exec`, with their defaults; `cmd` is needed. */
@@ -11,15 +12,6 @@ export const EXEC_OPTIONS = {
 
 /** See {@linkcode EXEC_OPTIONS}. */
 export type ExecOptions = typeof EXEC_OPTIONS;
-
-/** The words of a command line. */
-export function wordsOf(command: string): string[] {
-  const words: string[] = [];
-  for (const match of command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)) {
-    words.push(match[1] ?? match[2] ?? match[3]!);
-  }
-  return words;
-}
 
 /** The values in what a command printed. Throws one line where there are none. */
 export function parseOutput(text: string): Record<string, number> {
