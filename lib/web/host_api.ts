@@ -139,9 +139,6 @@ function configHandlers({ host }: ApiParts): Pick<
   "settings" | "node_config" | "check_config" | "put_node_config" | "put_config"
 > {
   const put = async (c: Context, target: string) => {
-    if (target !== ALL_NODES && !isNodeId(target)) {
-      throw new BadRequest("id: expected the name of a node: letters, digits, '.', '_' or '-'");
-    }
     const result = await host.setConfig(target, await jsonObject(c));
     if (!result.ok) throw new BadRequest(result.error);
     return c.json({ target, cfg_version: result.row.cfg_version });
@@ -164,7 +161,11 @@ function configHandlers({ host }: ApiParts): Pick<
       const problems = checked.problems.map(({ source: _, ...problem }) => problem);
       return c.json({ ok: false, problems });
     },
-    put_node_config: (c, { id }) => put(c, id),
+    put_node_config(c, { id }) {
+      // Also what stands for all nodes is none.
+      if (isNodeId(id)) return put(c, id);
+      throw new BadRequest("id: expected the name of a node: letters, digits, '.', '_' or '-'");
+    },
     put_config: (c) => put(c, ALL_NODES),
   };
 }

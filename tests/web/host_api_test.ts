@@ -143,6 +143,10 @@ realTest("a configuration is checked by the table of settings before it is sent"
   const version = await send("PUT", "/api/nodes/pump-7/config", { sample_hz: 5 });
   assertEquals(version, { target: "pump-7", cfg_version: 1 });
   assertMatch((await send("PUT", "/api/config", { sample_hz: -1 })).error, /sample_hz/);
+  for (const id of ["*", "%2A", "a%20b"]) {
+    const answer = await send("PUT", `/api/nodes/${id}/config`, { sample_hz: 5 });
+    assertMatch(answer.error, /name of a node/, `${id} would set more than one node`);
+  }
   const { desired } = await test.json("/api/nodes/pump-7/config");
   assertEquals(desired, { cfg_version: 1, config: { sample_hz: 5 } });
   const settings = await test.json("/api/settings");
