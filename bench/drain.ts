@@ -5,10 +5,7 @@
  */
 import { demandFlags } from "../lib/config/flags.ts";
 import { freePort, Process } from "../lib/demo/processes.ts";
-import { denoClock, denoRandom } from "../lib/platform/deno_clock.ts";
-import { openDisk } from "../lib/platform/deno_disk.ts";
-import { encodeContent, type RecordContent } from "../lib/protocol/record.ts";
-import { Wal } from "../lib/wal/wal.ts";
+import { writeBacklog } from "./backlog.ts";
 
 const flags = {
   records: "200000",
@@ -21,51 +18,6 @@ const results: Record<string, number> = {};
 function note(name: string, value: number, digits = 0): void {
   results[name] = Number(value.toFixed(digits));
   console.log(`${name.padEnd(58)} ${results[name]!.toLocaleString("en").padStart(14)}`);
-}
-
-function noise(): number {
-  return Math.random() + Math.random() + Math.random() - 1.5;
-}
-
-/** What the sim sensor gives with eight metrics, a record each 100 ms. */
-function contentOf(index: number): RecordContent {
-  const round = (value: number, digits: number) => Number(value.toFixed(digits));
-  return {
-    ts_wall_ms: 1_763_900_000_000 + 100 * index + Math.round(2 * noise()),
-    ts_mono_ms: round(1_000 + 100 * index + 2 * noise(), 1),
-    boot_id: "4d5f1c3a-7e0b-4a6e-9a53-0f5a1c2b3d4e",
-    metrics: {
-      temp_c: round(41 + 0.3 * noise(), 2),
-      rail_v: round(5.02 + 0.016 * noise(), 3),
-      pressure_bar: round(3.4 + 0.04 * noise(), 3),
-      flow_lpm: round(120 + 2.4 * noise(), 1),
-      vibration_g: round(0.3 + 0.04 * noise(), 3),
-      sim_1: round(10 + 0.2 * noise(), 3),
-      sim_2: round(20 + 0.2 * noise(), 3),
-      sim_3: round(30 + 0.2 * noise(), 3),
-    },
-    anomaly: { is_anomaly: false, score: round(Math.abs(2 * noise()), 5), metrics: {} },
-    diagnostics: { rail_low: false },
-    degraded: false,
-    cfg_version: 0,
-  };
-}
-
-async function writeBacklog(directory: string): Promise<number> {
-  const wal = await Wal.open({
-    disk: await openDisk(`${directory}/wal`),
-    clock: denoClock,
-    random: denoRandom,
-    osBootId: Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim(),
-    ringRecords: 1_000,
-    bytesMax: 1 << 30,
-    sync: "interval",
-    syncIntervalMs: 1_000,
-  });
-  for (let index = 0; index < RECORDS; index++) wal.append(encodeContent(contentOf(index)));
-  const { bytes } = wal;
-  await wal.close();
-  return bytes;
 }
 
 function cpuS({ pid }: Process): number {
@@ -81,7 +33,7 @@ async function drain(count: number): Promise<void> {
   const directory = await Deno.makeTempDir({ prefix: "holdfast-drain-" });
   const address = `127.0.0.1:${freePort()}`;
   let queued = 0;
-  for (let n = 0; n < count; n++) queued += await writeBacklog(`${directory}/n${n}`);
+  for (let n = 0; n < count; n++) queued += await writeBacklog(`${directory}/n${n}`, RECORDS);
   const nodes: Process[] = [];
   for (let n = 0; n < count; n++) {
     const node = new Process("node", [

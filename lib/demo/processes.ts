@@ -36,13 +36,22 @@ export class Process {
   #log = "";
   #reading: Promise<void>;
 
-  /** Starts a program; `args` without `--http`, which this adds. */
-  constructor(program: ProgramName, args: readonly string[], httpPort: number = freePort()) {
+  /**
+   * Starts a program; `args` without `--http`, which this adds. `under` is a command that runs another one in its
+   * own place, as `strace -D` does.
+   */
+  constructor(
+    program: ProgramName,
+    args: readonly string[],
+    httpPort: number = freePort(),
+    under: readonly string[] = [],
+  ) {
     this.program = program;
     this.httpPort = httpPort;
     const [path, all, isBinary] = command(program, [...args, "--http", `127.0.0.1:${httpPort}`]);
-    this.#child = new Deno.Command(path, {
-      args: all,
+    const [first, ...rest] = [...under, path, ...all];
+    this.#child = new Deno.Command(first!, {
+      args: rest,
       stdin: "null",
       stdout: "null",
       stderr: "piped",

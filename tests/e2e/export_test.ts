@@ -2,18 +2,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { openDatabase } from "../../lib/store/sqlite/engine.ts";
+import { hostCommand } from "../command.ts";
 import { eventually } from "../eventually.ts";
 import { realTest } from "../real.ts";
-
-const ROOT = new URL("../../", import.meta.url).pathname;
-
-async function host(...args: string[]): Promise<{ code: number; out: string; error: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", `${ROOT}host.ts`, ...args],
-  }).output();
-  const [out, error] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  return { code, out: out!, error: error! };
-}
 
 realTest("host export and host verify read what a running and a killed host stored", async () => {
   const directory = await Deno.makeTempDir();
@@ -24,7 +15,7 @@ realTest("host export and host verify read what a running and a killed host stor
     ...["--host", address, "--data", `${directory}/n`, "--id", "pump-7", "--sample-hz", "100"],
   ]).ready();
   await eventually("records", async () => (await server.status()).store.records > 200);
-  const running = await host("export", ...data, "--node", "pump-7");
+  const running = await hostCommand("export", ...data, "--node", "pump-7");
   assertEquals(running.error, "");
   const records = running.out.trimEnd().split("\n").map((line) => JSON.parse(line));
   assertEquals(records.map(({ seq }) => seq), records.map((_, index) => index + 1));
@@ -33,19 +24,19 @@ realTest("host export and host verify read what a running and a killed host stor
   );
   await server.kill();
   await node.kill();
-  const verified = await host("verify", ...data);
+  const verified = await hostCommand("verify", ...data);
   assertEquals([verified.code, verified.error], [0, ""]);
   assert(JSON.parse(verified.out).records >= records.length);
-  const values = await host("export", ...data, "--node", "pump-7", "--metric", "temp_c");
+  const values = await hostCommand("export", ...data, "--node", "pump-7", "--metric", "temp_c");
   assertMatch(values.out, /^timestamp,value\r\n\d{13},[\d.]+\r\n/);
   const file = `${directory}/x.parquet`;
-  await host("export", ...data, "--format", "parquet", "--out", file);
+  await hostCommand("export", ...data, "--format", "parquet", "--out", file);
   assertEquals((await Deno.readTextFile(file)).slice(0, 4), "PAR1");
 
   const db = openDatabase(`${directory}/h/holdfast.db`);
   db.exec("UPDATE recent SET lines = x'0000' WHERE id = (SELECT MAX(id) FROM recent)");
   db.close();
-  const damaged = await host("verify", ...data);
+  const damaged = await hostCommand("verify", ...data);
   assertEquals([damaged.code, JSON.parse(damaged.out).damaged.length], [1, 1]);
   await Deno.remove(directory, { recursive: true });
 });
@@ -64,7 +55,7 @@ realTest("host export says what is wrong with how it was asked, in one line", as
       [["export", ...data, "extra"], 2, /^host: unexpected "extra" \(see host export --help\)\n$/],
     ] as const
   ) {
-    const { code, error } = await host(...args);
+    const { code, error } = await hostCommand(...args);
     assertMatch(error, expected);
     assertEquals(code, status);
   }
@@ -81,7 +72,7 @@ realTest("host export says what is wrong with how it was asked, in one line", as
       [["--metric", "temp_c"], 2, /^host: --metric needs --node, and gives csv /],
     ] as const
   ) {
-    const { code, error } = await host("export", ...data, ...args);
+    const { code, error } = await hostCommand("export", ...data, ...args);
     assertMatch(error, expected);
     assertEquals(code, status);
   }

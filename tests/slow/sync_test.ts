@@ -6,7 +6,8 @@ import { assert, assertEquals } from "@std/assert";
 import { dirname } from "node:path";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { eventually } from "../eventually.ts";
-import { isAllowed, realTest } from "../real.ts";
+import { realTest } from "../real.ts";
+import { hasStrace } from "./strace.ts";
 
 const CALLS = "openat,mkdir,rename,unlink,fsync,fdatasync";
 
@@ -61,12 +62,6 @@ function notDurable(calls: Call[], isOurs: (path: string) => boolean): string[] 
   });
   return wrong;
 }
-
-const hasStrace = isAllowed &&
-  await new Deno.Command("strace", { args: ["-V"], stdout: "null" }).output().then(
-    ({ success }) => success,
-    () => false,
-  );
 
 realTest({
   name: "every file and directory that a node makes is synced, and so is the directory it is in",
