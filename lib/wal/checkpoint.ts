@@ -9,65 +9,104 @@ import {
   CHECKPOINT_NAME,
   decodeSlot,
   encodeSlot,
+  reservedBy,
   shortBootId,
   SLOT_BYTES,
+  STRIDE_RECORDS,
+  STRIDES_MAX,
 } from "./format.ts";
+import type { MemoryTail } from "./memory_tail.ts";
 import type { Positions } from "./positions.ts";
+import type { Reservation } from "./reservation.ts";
 
 /** A checkpoint that lags by that much is written even if nothing is compacted. */
 const CHECKPOINT_MS = 60_000;
 
+/** What {@linkcode Checkpoints} works with. */
+export interface CheckpointParts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly osBootId: string;
+  readonly epoch: string;
+  readonly positions: Positions;
+  readonly reservation: Reservation;
+  readonly memory: MemoryTail;
+}
+
 /** Writes the checkpoints of one log. One write at a time. */
 export class Checkpoints {
-  #options: { readonly disk: Disk; readonly clock: Clock; readonly osBootId: string };
-  #epoch: string;
-  #positions: Positions;
+  #parts: CheckpointParts;
   #turn: number;
   #acked: number;
   #atMs: number;
   #writing: Promise<unknown> = Promise.resolve();
 
   /** `last` is the checkpoint that was found. */
-  constructor(
-    options: { readonly disk: Disk; readonly clock: Clock; readonly osBootId: string },
-    epoch: string,
-    positions: Positions,
-    last: Checkpoint | undefined,
-  ) {
-    this.#options = options;
-    this.#epoch = epoch;
-    this.#positions = positions;
+  constructor(parts: CheckpointParts, last: Checkpoint | undefined) {
+    this.#parts = parts;
     this.#turn = last?.turn ?? 0;
-    this.#acked = positions.highAcked;
-    this.#atMs = options.clock.monotonicMs();
+    this.#acked = parts.positions.highAcked;
+    this.#atMs = parts.clock.monotonicMs();
   }
 
-  /** Whether the last one lags behind what is acked. */
+  /** Whether the last one lags behind what is acked; where numbers are reserved, those that this takes are enough. */
   isStale(nowMs: number): boolean {
-    return this.#positions.highAcked > this.#acked && nowMs >= this.#atMs + CHECKPOINT_MS;
+    const { highAcked, reserved } = this.#parts.positions;
+    return reserved === undefined && highAcked > this.#acked && nowMs >= this.#atMs + CHECKPOINT_MS;
   }
 
-  /** Writes where the log stands, and that it ended cleanly; durable when it resolves. Throws `DiskError`. */
-  write(clean: boolean): Promise<void> {
+  /**
+   * Writes where the log stands, and that it ended cleanly; durable when it resolves. Resolves to what is reserved
+   * then: the highest seq that a start after a power cut would not use again, `undefined` where that follows from
+   * what is synced. Throws `DiskError`.
+   */
+  write(clean: boolean): Promise<number | undefined> {
     const result = this.#writing.then(() => this.#write(clean));
     this.#writing = result.catch(() => {});
     return result;
   }
 
-  async #write(clean: boolean): Promise<void> {
-    const { highAcked, next, synced } = this.#positions;
-    const { clock, disk, osBootId } = this.#options;
-    assert(!clean || synced === next - 1 || highAcked === next - 1, "a clean end has all synced");
-    await writeCheckpoint(disk, {
-      turn: ++this.#turn,
-      epoch: this.#epoch,
-      highAcked,
-      lastSeq: clean ? next - 1 : synced,
-      clean,
-      osBootId: shortBootId(osBootId),
-    });
+  /** Writes what is acked into the tail in memory alone, where there is one. */
+  async note(): Promise<void> {
+    await this.#parts.memory.note(this.#current(false));
+  }
+
+  async #write(clean: boolean): Promise<number | undefined> {
+    const { clock, disk, memory } = this.#parts;
+    // The memory first: what the disk names must be there.
+    if (!clean) await memory.note(this.#current(false));
+    const checkpoint = this.#current(clean);
+    const { highAcked, tail } = checkpoint;
+    this.#turn++;
+    await writeCheckpoint(disk, checkpoint);
     this.#acked = highAcked;
     this.#atMs = clock.monotonicMs();
+    memory.confirm(tail);
+    if (tail !== 0) this.#parts.reservation.confirm();
+    return tail === 0 ? undefined : reservedBy(checkpoint);
+  }
+
+  /** What is to be written next. */
+  #current(clean: boolean): Checkpoint {
+    const { epoch, memory, osBootId, positions, reservation } = this.#parts;
+    const { highAcked, next, settled } = positions;
+    assert(!clean || settled === next - 1, "a clean end has all synced or acked");
+    const tail = clean ? 0 : memory.id;
+    // Where a tail was on, more may have been sent than what is synced tells.
+    const strides = memory.bytesMax > 0 ? Math.ceil((next - 1 - settled) / STRIDE_RECORDS) : 0;
+    const plan = tail === 0
+      ? { strides: Math.min(strides, STRIDES_MAX), unsyncedMax: 0 }
+      : reservation.plan(settled);
+    return {
+      turn: this.#turn + 1,
+      epoch,
+      highAcked,
+      lastSeq: settled,
+      clean,
+      osBootId: shortBootId(osBootId),
+      tail,
+      ...plan,
+    };
   }
 }
 

@@ -12,9 +12,9 @@
  * │ length 4   │ length check 4 │ seq 8   │ row (length)     │ crc 4   │  20 + length bytes; seq 0: a note
  * └────────────┴────────────────┴─────────┴──────────────────┴─────────┘
  * checkpoint file  checkpoint, two slots of 64 bytes
- * ┌─────────┬─────────┬─────────┬────────┬────────┬─────────┬──────────────┬────────────┬────────────┬───────┐
- * │ magic 4 │ version │ clean 1 │ zero 2 │ turn 8 │ epoch 8 │ high_acked 8 │ last_seq 8 │ os boot 20 │ crc 4 │
- * └─────────┴─────────┴─────────┴────────┴────────┴─────────┴──────────────┴────────────┴────────────┴───────┘
+ *   0 magic 4 │ version │ clean 1 │ strides 2 │ turn 4 │ tail 4
+ *  16 epoch 8 │ high_acked 8 │ last_seq 8
+ *  40 unsynced_max 4 │ os boot 16 │ crc 4
  * ```
  * Rows and notes are those of `lib/codec/row.ts`. `prev` is the last seq before the segment's first; where `base` is greater than `prev + 1`, `reason` says
  * why the seqs between were never written.
@@ -25,7 +25,11 @@ import { crc32 } from "node:zlib";
 export const WAL_VERSION = 2;
 const WAL_VERSIONS: readonly number[] = [1, WAL_VERSION];
 /** Format version in checkpoint slots. */
-const CHECKPOINT_VERSION = 1;
+const CHECKPOINT_VERSION = 2;
+/** Numbers that a checkpoint reserves come in units of that many, {@linkcode STRIDES_MAX} of them at most. */
+export const STRIDE_RECORDS = 256;
+/** See {@linkcode STRIDE_RECORDS}. */
+export const STRIDES_MAX = 2 ** 16 - 1;
 /** Stands in the place of a seq where the payload is no record but a note on the shapes of rows. */
 export const NOTE_SEQ = 0;
 /** Size of a segment's header in bytes. */
@@ -43,13 +47,19 @@ export const CHECKPOINT_NAME = "checkpoint";
 
 const SEGMENT_MAGIC = 0x57464c48; // "HLFW"
 const CHECKPOINT_MAGIC = 0x43464c48; // "HLFC"
-const OS_BOOT_BYTES = 20;
+const OS_BOOT_BYTES = 16;
 /** Keeps the check of a zero length from being zero, so that a zeroed sector is no record. */
 const LENGTH_CHECK_XOR = 0xa5a5a5a5;
 
 /** Why a range was never written, as a segment header tells it. */
-export type JumpReason = "none" | "unsynced" | "unwritten" | "renumbered";
-const JUMP_REASONS: readonly JumpReason[] = ["none", "unsynced", "unwritten", "renumbered"];
+export type JumpReason = "none" | "unsynced" | "unwritten" | "renumbered" | "acked";
+const JUMP_REASONS: readonly JumpReason[] = [
+  "none",
+  "unsynced",
+  "unwritten",
+  "renumbered",
+  "acked",
+];
 
 /** What a segment's header says. */
 export interface SegmentHeader {
@@ -68,11 +78,17 @@ export interface Checkpoint {
   readonly turn: number;
   readonly epoch: string;
   readonly highAcked: number;
-  /** A seq that was synced when the slot was written; the last one given out where `clean`. */
+  /** All up to it was synced or acked when the slot was written; the last one given out where `clean`. */
   readonly lastSeq: number;
+  /** So many times {@linkcode STRIDE_RECORDS} numbers above `lastSeq` may have been given out and sent. */
+  readonly strides: number;
+  /** Which tail in memory-backed storage goes with the log; 0 where none does. */
+  readonly tail: number;
+  /** Most records that a power cut can take: of those in the tail alone there are never more. 0: not known. */
+  readonly unsyncedMax: number;
   /** The log was closed in order: everything appended was synced. */
   readonly clean: boolean;
-  /** First 20 bytes of the operating system's boot id. */
+  /** First 16 bytes of the operating system's boot id. */
   readonly osBootId: string;
 }
 
@@ -201,11 +217,14 @@ export function encodeSlot(checkpoint: Checkpoint): Uint8Array<ArrayBuffer> {
   view.setUint32(0, CHECKPOINT_MAGIC, true);
   bytes[4] = CHECKPOINT_VERSION;
   bytes[5] = checkpoint.clean ? 1 : 0;
-  setSeq(view, 8, checkpoint.turn);
+  view.setUint16(6, checkpoint.strides, true);
+  view.setUint32(8, checkpoint.turn, true);
+  view.setUint32(12, checkpoint.tail, true);
   setEpoch(bytes, 16, checkpoint.epoch);
   setSeq(view, 24, checkpoint.highAcked);
   setSeq(view, 32, checkpoint.lastSeq);
-  bytes.set(new TextEncoder().encode(checkpoint.osBootId).subarray(0, OS_BOOT_BYTES), 40);
+  view.setUint32(40, checkpoint.unsyncedMax, true);
+  bytes.set(new TextEncoder().encode(checkpoint.osBootId).subarray(0, OS_BOOT_BYTES), 44);
   view.setUint32(60, checksum(bytes.subarray(0, 60)), true);
   return bytes;
 }
@@ -214,20 +233,30 @@ export function encodeSlot(checkpoint: Checkpoint): Uint8Array<ArrayBuffer> {
 export function decodeSlot(bytes: Uint8Array): Checkpoint | undefined {
   if (bytes.length < SLOT_BYTES) return undefined;
   const view = viewOf(bytes);
-  if (view.getUint32(0, true) !== CHECKPOINT_MAGIC || bytes[4] !== CHECKPOINT_VERSION) {
-    return undefined;
-  }
+  if (view.getUint32(0, true) !== CHECKPOINT_MAGIC) return undefined;
   if (view.getUint32(60, true) !== checksum(bytes.subarray(0, 60))) return undefined;
-  const boot = bytes.subarray(40, 60);
+  // Version 1 had zeros in the place of what is new, and more of the boot id.
+  const isFirst = bytes[4] === 1;
+  if (!isFirst && bytes[4] !== CHECKPOINT_VERSION) return undefined;
+  const boot = bytes.subarray(isFirst ? 40 : 44, 60);
   const length = boot.indexOf(0);
+  const osBootId = new TextDecoder().decode(length < 0 ? boot : boot.subarray(0, length));
   return {
-    turn: getSeq(view, 8),
+    turn: view.getUint32(8, true),
     epoch: getEpoch(bytes, 16),
     highAcked: getSeq(view, 24),
     lastSeq: getSeq(view, 32),
+    strides: view.getUint16(6, true),
+    tail: view.getUint32(12, true),
+    unsyncedMax: isFirst ? 0 : view.getUint32(40, true),
     clean: bytes[5] === 1,
-    osBootId: new TextDecoder().decode(length < 0 ? boot : boot.subarray(0, length)),
+    osBootId: shortBootId(osBootId),
   };
+}
+
+/** The highest seq that may have been given out before the checkpoint's successor was durable. */
+export function reservedBy({ lastSeq, strides }: Checkpoint): number {
+  return lastSeq + strides * STRIDE_RECORDS;
 }
 
 /** The part of an operating system's boot id that a checkpoint keeps. */

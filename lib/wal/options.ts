@@ -4,6 +4,11 @@ import type { Clock, Disk, Random } from "../platform/platform.ts";
 /** See `Wal.open`. */
 export interface WalOptions {
   readonly disk: Disk;
+  /**
+   * A directory of this log alone in memory-backed storage, for its tail: what the host acks in time then never
+   * goes to `disk`. Of no use where `sync` is `always`.
+   */
+  readonly memory?: Disk | undefined;
   readonly clock: Clock;
   readonly random: Random;
   /** Identity of this run of the operating system: tells a killed process from a power cut. */
@@ -20,6 +25,8 @@ export interface WalOptions {
 /** Counters since the log was opened. */
 export interface WalStats {
   appended_records: number;
+  /** Bytes of records as they stand in the log, whether in memory or on the disk. */
+  appended_bytes: number;
   /** Bytes of records handed to the disk. */
   written_bytes: number;
   syncs: number;
@@ -35,6 +42,7 @@ export interface WalStats {
 export function newWalStats(): WalStats {
   return {
     appended_records: 0,
+    appended_bytes: 0,
     written_bytes: 0,
     syncs: 0,
     sync_failures: 0,

@@ -18,6 +18,8 @@ export class Positions {
   #everAcked: number;
   #written: number;
   #synced: number;
+  #syncedLast = 0;
+  #reserved: number | undefined;
   /** Up to there a segment whose sync failed may hold records that nothing else does. */
   #doubtedThrough = 0;
   #gaps: GapList;
@@ -31,6 +33,7 @@ export class Positions {
     this.#written = found.last;
     this.#synced = Math.min(found.last, found.synced);
     this.#gaps = found.gaps;
+    this.#gaps.trim(found.highAcked);
     this.#check();
   }
 
@@ -49,13 +52,25 @@ export class Positions {
   get everAcked(): number {
     return this.#everAcked;
   }
-  /** Highest seq that the disk took. */
+  /** Highest seq that the disk took, or needn't take any more. */
   get written(): number {
     return this.#written;
   }
   /** Highest seq up to which all that the log holds is synced. */
   get synced(): number {
     return this.#synced;
+  }
+  /** Highest seq up to which nothing depends on memory any more: it is synced, acked or lost. */
+  get settled(): number {
+    return Math.max(this.#synced, this.#highAcked);
+  }
+  /** The first seq that neither the host has nor any sync covers; what is in doubt counts as covered. */
+  get unsyncedFrom(): number {
+    return Math.max(this.settled, this.#syncedLast) + 1;
+  }
+  /** Up to there the disk says that numbers may have been given out; `undefined` where what is synced says so. */
+  get reserved(): number | undefined {
+    return this.#reserved;
   }
   /** Lost ranges above `highAcked`, ascending. */
   get gaps(): readonly LostRange[] {
@@ -77,7 +92,12 @@ export class Positions {
   }
   /** Highest seq that may be sent: beyond it a power cut could give its number to another record. */
   get sendableThrough(): number {
-    return Math.min(this.#next - 1, Math.max(this.#synced, this.#highAcked) + RESERVE_RECORDS);
+    return Math.min(this.#next - 1, this.#reserved ?? this.settled + RESERVE_RECORDS);
+  }
+
+  /** See {@linkcode reserved}. */
+  reserve(through: number | undefined): void {
+    this.#reserved = through;
   }
 
   /** Gives out a seq. */
@@ -86,7 +106,7 @@ export class Positions {
     return this.#next++;
   }
 
-  /** The disk took `seq`. */
+  /** The disk took `seq`, or the host has it. */
   wrote(seq: number): void {
     assert(seq < this.#next, `${seq} was written before it was given out`);
     this.#written = Math.max(this.#written, seq);
@@ -98,6 +118,7 @@ export class Positions {
    */
   syncedTo(seq: number): void {
     assert(seq <= this.#written, `synced ${seq}, written ${this.#written}`);
+    this.#syncedLast = seq;
     if (this.#highAcked >= this.#doubtedThrough) this.#synced = Math.max(this.#synced, seq);
   }
 
@@ -121,6 +142,14 @@ export class Positions {
   rewind(seq: number): void {
     assert(seq >= 0 && seq < this.#highAcked, `rewind from ${this.#highAcked} to ${seq}`);
     this.#highAcked = seq;
+  }
+
+  /** Of what counted as synced or written above `seq` the disk holds nothing: the host had it, and has no more. */
+  unsettle(seq: number): void {
+    assert(seq >= this.#highAcked, `unsettle above ${seq}, acked ${this.#highAcked}`);
+    this.#synced = Math.min(this.#synced, seq);
+    this.#syncedLast = Math.min(this.#syncedLast, seq);
+    this.#written = Math.min(this.#written, seq);
   }
 
   /** Numbers up to `last` are not given out any more: numbering goes on above. This run's first is there. */

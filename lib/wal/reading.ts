@@ -75,7 +75,11 @@ export class Reading {
     try {
       const stored = await this.#reader.read(from, limit);
       this.#isFailing = false;
-      if (stored.length > 0) return stored;
+      // What lies between two segments of the disk may be in memory.
+      const between = this.#ring.first(from)?.[0] ?? Infinity;
+      const first = stored[0]?.seq;
+      if (first !== undefined && between < first) return this.#readRing(between, limit);
+      if (first !== undefined) return stored;
     } catch (error) {
       if (!this.#isFailing) log.error("log can't be read: {reason}", { reason: oneLine(error) });
       this.#isFailing = true;

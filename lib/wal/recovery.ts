@@ -83,6 +83,8 @@ export function lossOf(reason: JumpReason): LossReason {
     case "unsynced":
     case "renumbered":
       return "unsynced";
+    case "acked":
+      return "compacted";
     case "none":
       return "corrupt";
   }

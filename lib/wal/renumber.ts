@@ -13,6 +13,8 @@ export interface Renumbered {
   readonly batchBytes: number;
   readonly read: (from: number, limit: ReadLimit) => Promise<StoredRecord[]>;
   readonly append: (payload: Uint8Array) => void;
+  /** Numbers were skipped: that must be on record before the next is used. */
+  readonly skipped: () => void;
   /** Resolves once a burst of appends has room. */
   readonly roomMade: () => Promise<void>;
 }
@@ -22,12 +24,15 @@ export interface Renumbered {
  * numbers. `maxSeq` is at most `SEQ_JUMP_MAX` above the last.
  */
 export async function moveAbove(maxSeq: number, parts: Renumbered): Promise<void> {
-  const { positions, batchBytes, read, append, roomMade } = parts;
+  const { positions, batchBytes, read, append, skipped, roomMade } = parts;
   const from = positions.runFirst;
   const last = positions.next - 1;
   assert(maxSeq <= last + SEQ_JUMP_MAX, `renumber above ${maxSeq}, the last is ${last}`);
   const through = Math.min(last, maxSeq);
-  if (maxSeq > last) positions.skipTo(maxSeq);
+  if (maxSeq > last) {
+    positions.skipTo(maxSeq);
+    skipped();
+  }
   const first = positions.next;
   for (let next = from; next <= through;) {
     await roomMade();

@@ -18,6 +18,10 @@ export class Ring<T> {
   get count(): number {
     return this.#count;
   }
+  /** Seq of the item that the next one drops; `undefined` where there is room. */
+  get droppedNext(): number | undefined {
+    return this.#count === this.capacity ? this.firstSeq : undefined;
+  }
   /** Seq of the oldest item; `undefined` when empty. */
   get firstSeq(): number | undefined {
     return this.#count === 0 ? undefined : this.#seqs[this.#start];

@@ -87,10 +87,9 @@ export class SegmentWriter {
     this.#rows = new RowEncoder(shapes, textMax);
   }
 
-  /** Starts a new segment in an empty file. */
-  static start(file: DiskFile, textMax: number, header: SegmentHeader): SegmentWriter {
-    appendWhole(file, encodeSegmentHeader(header));
-    return new SegmentWriter(file, textMax);
+  /** Starts a new segment, where the file is empty. Throws `DiskError`. */
+  start(header: SegmentHeader): void {
+    appendWhole(this.file, encodeSegmentHeader(header));
   }
 
   /** Bytes in the file. */

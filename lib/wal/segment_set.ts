@@ -80,6 +80,16 @@ export class SegmentSet {
     return best;
   }
 
+  /** The last seq below `base` that a segment holds or skipped; `undefined` where all begin at or above `base`. */
+  lastBefore(base: number): number | undefined {
+    let last: number | undefined;
+    for (const segment of this.#segments) {
+      if (segment.base > base) continue;
+      last = Math.max(last ?? 0, Math.min(segment.end, base - 1));
+    }
+    return last;
+  }
+
   /** A new segment was started. */
   add(segment: FoundSegment): void {
     const newest = this.#segments.at(-1);

@@ -45,9 +45,9 @@ export class Tail {
     this.#turn = lastTurn;
   }
 
-  /** Whether a segment is open for records. */
-  get isOpen(): boolean {
-    return this.#writer !== undefined;
+  /** The seq that the open segment can take next; `undefined` without one. */
+  get nextSeq(): number | undefined {
+    return this.#writer === undefined ? undefined : this.#segments.newest!.end + 1;
   }
   /** Bytes in the open segment; 0 without one. */
   get bytes(): number {
@@ -60,14 +60,13 @@ export class Tail {
 
   /**
    * Cuts what is torn behind `tailEnd` of the newest segment, makes durable what a killed process left in the
-   * page cache (above `syncedSeq`), and goes on in the newest segment, in which `shapes` are noted, where `nextSeq` follows its last record
-   * and it has less than `bytesMax`. Segments that can't be read are left alone. Throws `DiskError`.
+   * page cache (above `syncedSeq`), and goes on in the newest segment, in which `shapes` are noted, where it has
+   * less than `bytesMax`. Segments that can't be read are left alone. Throws `DiskError`.
    */
-  async resume({ syncedSeq, tailEnd, shapes, nextSeq, bytesMax }: {
+  async resume({ syncedSeq, tailEnd, shapes, bytesMax }: {
     readonly syncedSeq: number;
     readonly tailEnd: number;
     readonly shapes: readonly string[] | undefined;
-    readonly nextSeq: number | undefined;
     readonly bytesMax: number;
   }): Promise<void> {
     assert(this.#writer === undefined, "one segment is open at a time");
@@ -83,10 +82,10 @@ export class Tail {
         }
         await file.sync();
         this.#segments.setBytes(segment, file.size);
-        if (
-          isLast && shapes !== undefined && !segment.headerDamaged && segment.end + 1 === nextSeq &&
-          file.size < bytesMax
-        ) this.#writer = new SegmentWriter(file, this.#textMax(), shapes);
+        const isWhole = shapes !== undefined && !segment.headerDamaged;
+        if (isLast && isWhole && file.size < bytesMax) {
+          this.#writer = new SegmentWriter(file, this.#textMax(), shapes);
+        }
       } finally {
         if (this.#writer?.file !== file) file.close();
       }
@@ -112,12 +111,9 @@ export class Tail {
       headerDamaged: false,
       unreadable: false,
     });
-    this.#writer = SegmentWriter.start(file, this.#textMax(), {
-      epoch: this.#epoch,
-      base,
-      prev,
-      reason,
-    });
+    const writer = new SegmentWriter(file, this.#textMax());
+    writer.start({ epoch: this.#epoch, base, prev, reason });
+    this.#writer = writer;
   }
 
   /** The most bytes that a record with such a payload can take, a segment that it starts included. */

@@ -1,34 +1,38 @@
 /**
- * The log: every record goes to the ring in memory and to the newest segment on disk, and is kept until the
- * host has it. Appending never fails and never waits; what the disk doesn't take stays in the ring and is
- * written again when the disk recovers.
+ * The log: every record goes to the ring in memory and to the tail in memory-backed storage, or where there is none
+ * to the newest segment on disk, and is kept until the host has it. What the host doesn't ack within the sync
+ * interval goes from the ring to the disk. Appending never fails and never waits; what the disk doesn't take stays
+ * in the ring and is written again when the disk recovers.
  *
  * ```
  *  firstSeq … high_acked … synced … written … nextSeq
- *  └ compacted whole segments at a time ┘└ synced ┘└ in page cache ┘└ in the ring only, while the disk fails
+ *  └ compacted whole segments at a time ┘└ synced ┘└ in page cache ┘└ in ring and tail; in the ring only, while the disk fails
  * ```
  * Invariants: seqs ascend within an epoch and none names two records that left the node; nothing above
- * `sendableThrough` may be sent; each seq between `high_acked` and `nextSeq` is readable or in `gaps`, not both.
+ * `sendableThrough` may be sent; each seq between `high_acked` and `nextSeq` is readable or in `gaps`, not both;
+ * what is neither in the ring nor acked is on disk.
  */
 import { getLogger } from "@logtape/logtape";
 import { assert } from "../assert.ts";
-import { RESERVE_RECORDS } from "../limits.ts";
 import { Wakeup } from "../platform/wakeup.ts";
+import { Ages } from "./ages.ts";
 import { Checkpoints } from "./checkpoint.ts";
 import { Compaction } from "./compaction.ts";
-import { type JumpReason, SEGMENT_HEADER_BYTES, shortBootId, SLOT_BYTES } from "./format.ts";
-import { Failure } from "./failure.ts";
+import { SLOT_BYTES } from "./format.ts";
 import { GapList, type LostRange } from "./gaps.ts";
 import type { ReadLimit } from "./log_reader.ts";
+import { MemoryTail } from "./memory_tail.ts";
+import { ackedIn, findLog, type Found, takeUp } from "./opening.ts";
 import { newWalStats, type WalOptions } from "./options.ts";
 import { Positions } from "./positions.ts";
 import { Reading } from "./reading.ts";
-import { demandNoLog, newEpoch, recover, type Recovered } from "./recovery.ts";
+import { newEpoch } from "./recovery.ts";
 import { moveAbove } from "./renumber.ts";
+import { Reservation } from "./reservation.ts";
 import { Ring } from "./ring.ts";
 import type { StoredRecord } from "./segment.ts";
 import { SegmentSet } from "./segment_set.ts";
-import { Tail } from "./tail.ts";
+import { Writing } from "./writing.ts";
 
 export type { LostRange } from "./gaps.ts";
 export type { WalOptions, WalStats } from "./options.ts";
@@ -37,6 +41,16 @@ export type { StoredRecord } from "./segment.ts";
 const SEGMENT_BYTES_MAX = 4 * 1024 * 1024;
 const ROOM_POLL_MS = 5;
 const log = getLogger(["holdfast", "wal"]);
+
+/** Where the end of the log is kept. */
+export interface TailStatus {
+  /** Records go to memory-backed storage first. */
+  readonly in_memory: boolean;
+  /** Bytes that they take there. */
+  readonly bytes: number;
+  /** Why it is not used although it should be. */
+  readonly error: string | undefined;
+}
 
 /** See the head of the file. */
 export class Wal {
@@ -47,69 +61,94 @@ export class Wal {
   #ring: Ring<Uint8Array>;
   #positions: Positions;
   #segments: SegmentSet;
-  #tail: Tail;
+  #writing: Writing;
+  #memory: MemoryTail;
+  #reservation: Reservation;
+  #ages: Ages;
   #reading: Reading;
   #checkpoints: Checkpoints;
   #compaction: Compaction;
-  /** Why the next segment's base may lie above all that the log held before it. */
-  #jumpReason: JumpReason | undefined;
-  readonly #failure: Failure;
-  #syncing: Promise<boolean> | undefined;
   /** Something was appended that is to be synced at once. */
   #isSyncWanted = false;
+  /** The checkpoint on disk names a tail that is off. */
+  #isCheckpointWanted = false;
   #wakeup = new Wakeup();
   #closed = false;
-  /** What the directory holds is not known. */
-  #isUnread: boolean;
 
-  private constructor(options: WalOptions, found: Recovered | undefined, failure?: unknown) {
+  private constructor(options: WalOptions, found: Found | undefined) {
     assert(options.bytesMax > 0, `bytesMax is ${options.bytesMax}, must be above 0`);
     assert(options.syncIntervalMs > 0, `syncIntervalMs is ${options.syncIntervalMs}`);
+    const { clock, disk, random, osBootId, syncIntervalMs } = options;
+    const segments = found?.log.segments ?? [], checkpoint = found?.log.checkpoint;
+    const epoch = this.epoch = found?.log.epoch ?? newEpoch(random.bytes(8));
     this.#options = options;
     this.#bytesMax = options.bytesMax;
-    this.#ring = new Ring(options.ringRecords);
-    this.epoch = found?.epoch ?? newEpoch(options.random.bytes(8));
-    this.#positions = new Positions({
-      last: found?.lastSeq ?? 0,
-      highAcked: found?.highAcked ?? 0,
+    const ring = this.#ring = new Ring<Uint8Array>(options.ringRecords);
+    const positions = this.#positions = new Positions({
+      last: Math.max(found?.log.lastSeq ?? 0, found?.tail?.lastSeq ?? 0),
+      highAcked: ackedIn(found),
       // What a killed process left may be in the page cache only.
-      synced: found?.checkpoint?.lastSeq ?? 0,
-      gaps: found?.gaps ?? new GapList(),
+      synced: checkpoint?.lastSeq ?? 0,
+      gaps: found?.log.gaps ?? new GapList(),
     });
-    const segmentBytes = (found?.segments ?? []).reduce((sum, { bytes }) => sum + bytes, 0);
     this.#segments = new SegmentSet(
-      found?.segments ?? [],
-      2 * SLOT_BYTES + (found?.bytes ?? 0) - segmentBytes,
+      segments,
+      2 * SLOT_BYTES + (found?.log.bytes ?? 0) -
+        segments.reduce((sum, { bytes }) => sum + bytes, 0),
       (segment) => this.#reading.forget(segment),
     );
-    this.#reading = new Reading(
-      options.disk,
-      this.#segments,
-      this.#ring,
-      this.#positions,
-      this.stats,
+    this.#reading = new Reading(disk, this.#segments, ring, positions, this.stats);
+    this.#memory = new MemoryTail(
+      {
+        disk: options.sync === "always" ? undefined : options.memory,
+        clock,
+        random,
+        bytesMax: () => this.#shareOfBytes,
+        onFailed: () => {
+          this.#writing.spill();
+          this.#isCheckpointWanted = true;
+          this.#wakeup.wake();
+        },
+      },
+      epoch,
+      found?.tail,
     );
-    this.#tail = new Tail(
-      options.disk,
-      this.epoch,
-      this.#segments,
-      found?.lastTurn ?? 0,
-      () => this.#segmentBytes,
-    );
-    this.#checkpoints = new Checkpoints(options, this.epoch, this.#positions, found?.checkpoint);
+    this.#reservation = new Reservation(clock, positions, syncIntervalMs);
+    this.#ages = new Ages(syncIntervalMs);
+    this.#checkpoints = new Checkpoints({
+      disk,
+      clock,
+      osBootId,
+      epoch,
+      positions,
+      reservation: this.#reservation,
+      memory: this.#memory,
+    }, checkpoint);
     this.#compaction = new Compaction({
-      disk: options.disk,
-      clock: options.clock,
+      disk,
+      clock,
       segments: this.#segments,
-      positions: this.#positions,
+      positions,
       stats: this.stats,
       // Room for one more segment is kept free, so that appending never meets the limit.
-      bytesMax: () => this.#bytesMax - this.#segmentBytes,
-      inMemoryFrom: () => this.#ring.firstSeq ?? Infinity,
+      bytesMax: () => this.#diskBytesMax - this.#segmentBytes,
+      inMemoryFrom: () => ring.firstSeq ?? Infinity,
     });
-    this.#failure = new Failure(options.clock);
-    this.#isUnread = failure !== undefined;
-    if (failure !== undefined) this.#failure.note("log can't be read", failure);
+    this.#writing = new Writing({
+      options,
+      epoch,
+      lastTurn: found?.log.lastTurn ?? 0,
+      segments: this.#segments,
+      positions,
+      ring,
+      stats: this.stats,
+      compaction: this.#compaction,
+      segmentBytes: () => this.#segmentBytes,
+      bytesMax: () => this.#diskBytesMax,
+      tidy: () => this.#tidy(),
+      checkpoint: () => this.#checkpointOrFail(false),
+      wake: () => this.#wakeup.wake(),
+    });
   }
 
   /**
@@ -118,64 +157,25 @@ export class Wal {
    * disk recovers.
    */
   static async open(options: WalOptions): Promise<Wal> {
-    let found: Recovered | undefined;
+    let found: Found;
     try {
-      found = await recover(options.disk);
+      found = await findLog(options);
     } catch (error) {
-      return new Wal(options, undefined, error);
+      const wal = new Wal(options, undefined);
+      wal.#writing.unread(error);
+      return wal;
     }
     const wal = new Wal(options, found);
-    await wal.#resume(found);
+    await takeUp(found, {
+      options,
+      positions: wal.#positions,
+      writing: wal.#writing,
+      memory: wal.#memory,
+      compaction: wal.#compaction,
+      remember: (seq, payload) => wal.#remember(seq, payload),
+      checkpoint: () => wal.#checkpointOrFail(false),
+    });
     return wal;
-  }
-
-  /** Takes up the numbering where it is safe, and makes the directory ready for this run. */
-  async #resume(found: Recovered): Promise<void> {
-    const { disk, osBootId } = this.#options;
-    const lastFound = this.#positions.next - 1;
-    for (const name of found.foreign) log.warn("{name} is not part of this log", { name });
-    for (const { name, unreadable } of found.segments) {
-      if (unreadable) {
-        log.error("{name} can't be read: it is set aside until the next start", { name });
-      }
-    }
-    if (found.epoch !== undefined) {
-      const { checkpoint } = found;
-      const sameBoot = checkpoint?.osBootId === shortBootId(osBootId);
-      // A killed process leaves whole records: a torn one means that the medium lost something.
-      const isUncertain = checkpoint?.clean !== true && !sameBoot;
-      if (isUncertain || found.tornBytes > 0) this.#skipReserve();
-    }
-    try {
-      if (found.epoch !== undefined) {
-        await this.#tail.resume({
-          syncedSeq: found.checkpoint?.lastSeq ?? 0,
-          tailEnd: found.tailEnd,
-          shapes: found.tailShapes,
-          // The next record must be the next of the segment, and there must be room for it.
-          nextSeq: this.#jumpReason === undefined ? this.#positions.next : undefined,
-          bytesMax: this.#segmentBytes,
-        });
-      }
-      this.#positions.syncedTo(lastFound);
-      // The limit may be lower than it was.
-      this.#compaction.evict();
-      await this.#compaction.removeDoomed();
-      // Before the checkpoint: that names this boot, and what was skipped must be on record by then.
-      if (!this.#tail.isOpen) this.#startSegment(this.#positions.next);
-      await this.#checkpoints.write(false);
-      await disk.syncDir();
-    } catch (error) {
-      this.#fail("log can't be written", error);
-    }
-  }
-
-  /** After a power cut: what was sent and never synced must not be numbered again. */
-  #skipReserve(): void {
-    const prev = this.#positions.next - 1;
-    this.#positions.skipTo(prev + RESERVE_RECORDS);
-    this.#positions.lose(prev + 1, prev + RESERVE_RECORDS, "unsynced");
-    this.#jumpReason = "unsynced";
   }
 
   /** Oldest seq that can still be read; `nextSeq` where there is none. */
@@ -211,19 +211,24 @@ export class Wal {
   get lostRecords(): number {
     return this.#positions.lostRecords;
   }
-  /** Bytes of all files in the directory. */
+  /** Bytes of all files in the directory, and of the tail in memory. */
   get bytes(): number {
-    return this.#segments.bytes;
+    return this.#segments.bytes + this.#memory.bytes;
   }
   get bytesMax(): number {
     return this.#bytesMax;
   }
   /** Whether the disk takes records at present. */
   get writable(): boolean {
-    return !this.#failure.isPresent;
+    return !this.#writing.failure.isPresent;
   }
   get lastError(): string | undefined {
-    return this.#failure.text;
+    return this.#writing.failure.text;
+  }
+  /** Where records go first: to memory-backed storage, or to the disk; why not to memory, if they should. */
+  get tail(): TailStatus {
+    const { isOn, bytes, lastError } = this.#memory;
+    return { in_memory: isOn, bytes, error: lastError };
   }
   get ringRecords(): number {
     return this.#ring.capacity;
@@ -237,26 +242,26 @@ export class Wal {
 
   /**
    * Takes a record and returns its seq. Never throws and never waits. On return it survives the end of the
-   * process if `writable`, and a power cut once `syncedSeq` has reached it. `payload` must not be changed
-   * afterwards.
+   * process if `writable` or in memory-backed storage, and a power cut once `syncedSeq` has reached it.
+   * `payload` must not be changed afterwards.
    */
   append(payload: Uint8Array): number {
     const seq = this.#positions.take();
-    const dropped = this.#ring.push(seq, payload);
+    this.#remember(seq, payload);
+    this.#ages.appended(seq, this.#options.clock.monotonicMs());
     this.stats.appended_records++;
-    if (dropped !== undefined) this.#leftRing(dropped);
-    if (!this.#failure.isPresent) {
-      try {
-        this.#write(seq, payload);
-      } catch (error) {
-        this.stats.write_failures++;
-        this.#fail("record can't be written", error);
-      }
+    const bytes = this.#memory.append(seq, payload);
+    if (bytes > 0) {
+      this.stats.appended_bytes += bytes;
+      if (this.#reservation.isDue || this.#reservation.isUnsyncedFull) this.#wakeup.wake();
+    } else {
+      const before = this.stats.written_bytes;
+      this.#writing.spill();
+      this.stats.appended_bytes += this.stats.written_bytes - before;
+      // It was as full as it may be: what is synced leaves it.
+      if (this.#memory.isOn) this.#wantSync();
     }
-    if (this.#options.sync === "always") {
-      this.#isSyncWanted = true;
-      this.#wakeup.wake();
-    }
+    if (this.#options.sync === "always") this.#wantSync();
     return seq;
   }
 
@@ -267,7 +272,8 @@ export class Wal {
 
   /** The host has everything up to `highAcked`; lower values change nothing. Constant work. */
   ack(highAcked: number): void {
-    if (this.#positions.ack(highAcked) && this.#compaction.isDue) this.#wakeup.wake();
+    if (!this.#positions.ack(highAcked)) return;
+    if (this.#compaction.isDue || this.#isTailRemovalDue) this.#wakeup.wake();
   }
 
   /** The host has less than it once acked: what is still kept counts as backlog, the rest is a gap. */
@@ -281,6 +287,9 @@ export class Wal {
     );
     this.#positions.rewind(highAcked);
     this.#positions.lose(highAcked + 1, lostThrough, "compacted");
+    // What was acked in time may be in the ring alone: it must reach the disk now.
+    if (this.#memory.bytesMax > 0) this.#positions.unsettle(highAcked);
+    this.#wantSync();
     this.#reading.restart();
   }
 
@@ -289,32 +298,29 @@ export class Wal {
     const { clock } = this.#options;
     const stop = () => this.#wakeup.wake();
     signal.addEventListener("abort", stop);
-    let syncAtMs = clock.monotonicMs() + this.#options.syncIntervalMs;
+    let syncAtMs = this.#nextSyncMs();
     while (!signal.aborted) {
-      if (!this.#hasWork()) await this.#wakeup.wait(clock, this.#nextDueMs(syncAtMs));
+      if (!this.#hasWork) await this.#wakeup.wait(clock, this.#nextDueMs(syncAtMs));
       if (signal.aborted) break;
       const now = clock.monotonicMs();
       await this.#tidy();
-      if (this.#failure.isRetryDue) await this.#recoverWriting();
+      if (this.#writing.failure.isRetryDue) await this.#writing.recover();
+      await this.#tendMemory();
+      // Acks put it off: the oldest record that is not settled counts, not the one that was.
+      if (this.#memory.isOn) syncAtMs = Math.max(syncAtMs, this.#nextSyncMs());
       if (now < syncAtMs && !this.#isSyncWanted) continue;
-      syncAtMs = now + this.#options.syncIntervalMs;
       // Before the sync: what is appended while it runs needs another one.
       this.#isSyncWanted = false;
       await this.sync();
+      syncAtMs = this.#nextSyncMs();
       if (this.#checkpoints.isStale(now)) await this.#checkpointOrFail(false);
     }
     signal.removeEventListener("abort", stop);
   }
 
-  /** Makes everything appended so far durable; false if the disk fails. */
-  async sync(): Promise<boolean> {
-    while (this.#syncing !== undefined) await this.#syncing;
-    this.#syncing = this.#syncNow();
-    try {
-      return await this.#syncing;
-    } finally {
-      this.#syncing = undefined;
-    }
+  /** Makes everything appended so far durable, unless the host has it; false if the disk fails. */
+  sync(): Promise<boolean> {
+    return this.#writing.sync();
   }
 
   /**
@@ -332,10 +338,7 @@ export class Wal {
    */
   async renumber(maxSeq: number): Promise<void> {
     const { clock } = this.#options;
-    if (maxSeq >= this.#positions.next) {
-      this.#tail.seal();
-      this.#jumpReason = "renumbered";
-    }
+    if (maxSeq >= this.#positions.next) this.#writing.jump("renumbered");
     await moveAbove(maxSeq, {
       positions: this.#positions,
       batchBytes: this.#segmentBytes / 2,
@@ -344,6 +347,7 @@ export class Wal {
         this.append(payload);
         this.stats.renumbered_records++;
       },
+      skipped: () => this.#writing.openOrFail(),
       roomMade: async () => {
         while (this.#compaction.isTooBig && this.writable && !this.#closed) {
           this.#wakeup.wake();
@@ -357,118 +361,58 @@ export class Wal {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const clean = await this.sync();
-    await this.#checkpointOrFail(clean && !this.#failure.isPresent);
+    const synced = await this.sync();
+    const clean = synced && !this.#writing.failure.isPresent;
+    if (await this.#checkpointOrFail(clean) && clean) await this.#memory.clear();
     await this.#reading.close();
-    this.#tail.abandon();
+    this.#writing.abandon();
+    this.#memory.abandon();
   }
 
+  /** The share of the limit that a segment takes, and the tail in memory. */
+  get #shareOfBytes(): number {
+    return Math.floor(this.#bytesMax / 16);
+  }
+  get #diskBytesMax(): number {
+    return this.#bytesMax - this.#memory.bytesMax;
+  }
   get #segmentBytes(): number {
     const { segmentBytes } = this.#options;
-    return segmentBytes ?? Math.min(SEGMENT_BYTES_MAX, Math.floor(this.#bytesMax / 16));
+    return segmentBytes ?? Math.min(SEGMENT_BYTES_MAX, this.#shareOfBytes);
   }
 
-  /** A record has fallen out of the ring: unless the disk or the host has it, it is lost. */
+  /** Puts a record into the ring; what it drops is lost unless the disk or the host has it. */
+  #remember(seq: number, payload: Uint8Array): void {
+    const oldest = this.#ring.droppedNext;
+    const { written, highAcked } = this.#positions;
+    if (oldest !== undefined && oldest > Math.max(written, highAcked)) this.#writing.spill();
+    const dropped = this.#ring.push(seq, payload);
+    if (dropped !== undefined) this.#leftRing(dropped);
+  }
+
   #leftRing(seq: number): void {
     const segment = this.#segments.at(seq);
     if (segment !== undefined && segment.base <= seq) return;
-    const isEvicted = seq <= this.#positions.written && !this.#failure.isPresent;
+    const isEvicted = seq <= this.#positions.written && this.writable;
     if (this.#positions.lose(seq, seq, isEvicted ? "evicted" : "unwritten") && isEvicted) {
       this.stats.evicted_records++;
     }
   }
 
-  #write(seq: number, payload: Uint8Array): void {
-    if (this.#tail.isOpen && this.#tail.bytes >= this.#segmentBytes) this.#tail.seal();
-    this.#checkRoom(this.#tail.room(payload));
-    if (!this.#tail.isOpen) this.#startSegment(seq);
-    this.stats.written_bytes += this.#tail.append(seq, payload);
-    this.#positions.wrote(seq);
-    // What is kept free would not last until the next sync where records are large.
-    if (this.#compaction.isTooBig) this.#wakeup.wake();
-  }
-
-  #checkRoom(bytes: number): void {
-    if (this.bytes + bytes <= this.#bytesMax) return;
+  #wantSync(): void {
+    this.#isSyncWanted = true;
     this.#wakeup.wake();
-    throw new Error("the log has reached wal_bytes_max");
   }
 
-  /** Starts a segment; its header says why what lies between it and all that the log holds was never written. */
-  #startSegment(base: number): void {
-    this.#checkRoom(SEGMENT_HEADER_BYTES);
-    const held = Math.max(...this.#segments.all.map(({ end }) => end));
-    const prev = this.#segments.count === 0 ? base - 1 : Math.min(base - 1, held);
-    const reason = prev < base - 1 ? this.#jumpReason ?? "none" : "none";
-    this.#tail.start(base, { prev, reason });
-    this.#jumpReason = undefined;
+  get #isTailRemovalDue(): boolean {
+    return this.#memory.isRemovalDue(this.#positions.settled);
   }
 
-  #fail(what: string, error: unknown): void {
-    this.#failure.note(what, error);
-    this.#tail.seal();
-  }
-
-  async #syncNow(): Promise<boolean> {
-    if (this.#failure.isPresent) return false;
-    const target = this.#positions.written;
-    if (this.#tail.isSynced) return true;
-    try {
-      await this.#tail.sync();
-    } catch (error) {
-      this.stats.sync_failures++;
-      this.#fail("sync failed", error);
-      return false;
-    }
-    this.stats.syncs++;
-    if (this.#failure.isPresent) return false;
-    this.#positions.syncedTo(target);
-    return true;
-  }
-
-  /** Starts a new segment and writes again what only the ring holds for certain. */
-  async #recoverWriting(): Promise<void> {
-    while (this.#syncing !== undefined) await this.#syncing;
-    try {
-      // Writing beside another log, as one that was mounted late, would mix two epochs.
-      if (this.#isUnread) await demandNoLog(this.#options.disk);
-      this.#isUnread = false;
-    } catch (error) {
-      return this.#fail("log can't be used", error);
-    }
-    this.#tail.abandon();
-    this.#failure.retrying();
-    // Copies of earlier attempts would fill the log; the newest stays until a newer one is whole.
-    for (const segment of this.#segments.all.slice(0, -1)) {
-      if (segment.end < segment.base && segment.reason === "none") this.#segments.retire(segment);
-    }
-    const { synced, highAcked, next } = this.#positions;
-    const first = this.#ring.first(Math.max(synced, highAcked) + 1)?.[0] ?? next;
-    this.#jumpReason ??= "unwritten";
-    try {
-      this.#startSegment(first);
-      this.#segments.cutBefore(first);
-      this.#positions.rewriteFrom(first);
-      // Appends that come meanwhile go to the ring only, and so are written here in their turn.
-      for (let item = this.#ring.first(first); item; item = this.#ring.first(item[0] + 1)) {
-        if (this.#compaction.isTooBig) await this.#tidy();
-        this.#write(item[0], item[1]);
-      }
-      this.#failure.clear();
-      if (await this.#syncNow()) {
-        await this.#checkpointOrFail(false);
-        this.#failure.forget();
-        log.info("disk takes records again, from seq {first}", { first });
-      }
-    } catch (error) {
-      this.#fail("disk still fails", error);
-    }
-  }
-
-  #hasWork(): boolean {
-    if (this.#failure.isPresent) return false;
+  get #hasWork(): boolean {
+    if (!this.writable) return false;
     return this.#compaction.isRemovalDue || this.#compaction.isDue || this.#compaction.isTooBig ||
-      this.#isSyncWanted;
+      this.#isSyncWanted || this.#isCheckpointWanted || this.#isTailRemovalDue ||
+      this.#memory.isOn && (this.#reservation.isDue || this.#reservation.isUnsyncedFull);
   }
 
   /** Compacts what is acked and evicts what the limit doesn't allow. */
@@ -480,17 +424,47 @@ export class Wal {
     await this.#compaction.removeDoomed();
   }
 
+  /** Reserves numbers, lets go of what the tail needn't hold any more, and tries a place that failed again. */
+  async #tendMemory(): Promise<void> {
+    await this.#memory.check();
+    if (this.#isTailRemovalDue) {
+      await this.#checkpoints.note();
+      await this.#memory.removeThrough(this.#positions.settled);
+    }
+    if (!this.writable) return;
+    if (this.#memory.isOn && this.#reservation.isUnsyncedFull) this.#isSyncWanted = true;
+    if (this.#options.clock.monotonicMs() >= this.#memory.retryAtMs) {
+      await this.#memory.prepare();
+      this.#isCheckpointWanted = true;
+    }
+    const isDue = this.#memory.isOn && this.#reservation.isDue;
+    if (!isDue && !this.#isCheckpointWanted) return;
+    this.#isCheckpointWanted = false;
+    await this.#checkpointOrFail(false);
+  }
+
+  /** When the next sync is due: where there is a tail in memory, for the oldest record that nobody else has. */
+  #nextSyncMs(): number {
+    const { clock, syncIntervalMs } = this.#options;
+    const { next, unsyncedFrom } = this.#positions;
+    const now = clock.monotonicMs();
+    const isWaiting = this.writable && this.#memory.isOn && unsyncedFrom < next;
+    return (isWaiting ? Math.min(now, this.#ages.of(unsyncedFrom)) : now) + syncIntervalMs;
+  }
+
   #nextDueMs(syncAtMs: number): number {
-    const { isPresent, retryAtMs } = this.#failure;
-    return Math.min(syncAtMs, isPresent ? retryAtMs : this.#compaction.removeAtMs);
+    const { failure } = this.#writing;
+    const otherMs = failure.isPresent ? failure.retryAtMs : this.#compaction.removeAtMs;
+    return Math.min(syncAtMs, otherMs, this.writable ? this.#memory.retryAtMs : Infinity);
   }
 
   async #checkpointOrFail(clean: boolean): Promise<boolean> {
     try {
-      await this.#checkpoints.write(clean);
+      const reserved = await this.#checkpoints.write(clean);
+      if (this.writable) this.#positions.reserve(reserved);
       return true;
     } catch (error) {
-      this.#fail("checkpoint can't be written", error);
+      this.#writing.fail("checkpoint can't be written", error);
       return false;
     }
   }

@@ -94,15 +94,14 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: "no reserve after a power cut",
-    file: "lib/wal/wal.ts",
-    find: "if (isUncertain || found.tornBytes > 0) this.#skipReserve();",
+    file: "lib/wal/opening.ts",
+    find: "if (epoch !== undefined && isUncertain(found, options)) skipReserve(found.log, parts);",
     put: "",
   },
   {
     name: "records are sent however far they run ahead of the sync",
     file: "lib/wal/positions.ts",
-    find:
-      "return Math.min(this.#next - 1, Math.max(this.#synced, this.#highAcked) + RESERVE_RECORDS);",
+    find: "return Math.min(this.#next - 1, this.#reserved ?? this.settled + RESERVE_RECORDS);",
     put: "return this.#next - 1 + 0 * RESERVE_RECORDS;",
   },
   {
@@ -151,8 +150,8 @@ const MUTANTS: Mutant[] = [
   },
   {
     name: "a failed sync is taken for done",
-    file: "lib/wal/wal.ts",
-    find: 'this.#fail("sync failed", error);\n      return false;',
+    file: "lib/wal/writing.ts",
+    find: 'this.fail("sync failed", error);\n      return false;',
     put: "",
     world: "bad disks",
   },
