@@ -27,6 +27,7 @@ import {
 import { serve } from "./lib/platform/deno_http.ts";
 import { DenoLed } from "./lib/platform/deno_led.ts";
 import { denoSensorRuntime } from "./lib/platform/deno_sensors.ts";
+import { memoryDiskFor } from "./lib/platform/memory_disk.ts";
 import { denoTransport } from "./lib/platform/deno_transport.ts";
 import { VERSION } from "./lib/version.ts";
 import { createNodeApp } from "./lib/web/node_app.ts";
@@ -55,6 +56,15 @@ function osBootId(): string {
     return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
   } catch {
     return crypto.randomUUID(); // Unknown counts as another boot, which is the safe side.
+  }
+}
+
+/** Bytes that this process had the kernel write to storage; `undefined` where it doesn't tell. */
+function blockWrites(): number | undefined {
+  try {
+    return Number(/^write_bytes: (\d+)$/m.exec(Deno.readTextFileSync("/proc/self/io"))![1]);
+  } catch {
+    return undefined;
   }
 }
 
@@ -114,11 +124,15 @@ async function run(args: readonly string[]): Promise<void> {
   let node: Node;
   let web: { address: string; close(): Promise<void> } | undefined;
   try {
+    const memory = memoryDiskFor(settings.wal_memory, settings.data);
     node = await Node.start({
       settings,
       nodeId: nodeIdOf(settings),
       version: VERSION,
       walDisk: openDiskLate(`${settings.data}/${WAL_DIRECTORY}`),
+      memoryDisk: memory?.disk,
+      memoryPlace: () => memory?.place,
+      blockWrites,
       configDisk: openDiskLate(settings.data),
       clock: denoClock,
       random: denoRandom,

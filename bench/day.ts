@@ -1,5 +1,6 @@
 /**
- * `deno task bench:day [--seconds N] [--sensor KIND] [--intervals MS,MS,…] [--encoding E]`: what a day costs, of
+ * `deno task bench:day [--seconds N] [--sensor KIND] [--intervals MS,MS,…] [--encoding E] [--sync-interval MS]
+ * [--memory auto|off|DIR] [--no-host]`: what a day costs, of
  * one real node at 10 Hz and its host: bytes on the link, with 52 for each packet's TCP and IP headers, as the
  * kernel counts them for the socket (needs `ss`, of Debian's iproute2), and block writes of both (`/proc/PID/io`).
  */
@@ -11,8 +12,21 @@ const flags = {
   sensor: "sim:extra=3",
   intervals: "1000,10000,60000",
   encoding: "block",
-  ...demandFlags(Deno.args, { text: ["seconds", "sensor", "intervals", "encoding"] }).values,
-} as { seconds: string; sensor: string; intervals: string; encoding: string };
+  memory: "auto",
+  "sync-interval": "2000",
+  ...demandFlags(Deno.args, {
+    text: ["seconds", "sensor", "intervals", "encoding", "sync-interval", "memory"],
+    flag: ["no-host"],
+  }).values,
+} as {
+  seconds: string;
+  sensor: string;
+  intervals: string;
+  encoding: string;
+  memory: string;
+  "sync-interval": string;
+  "no-host"?: boolean;
+};
 
 const DAY_S = 86_400;
 /** Headers of a packet: IP 20, TCP 20, time stamps 12. */
@@ -42,12 +56,12 @@ function written({ pid }: Process): number {
 
 /** What was used up to now. */
 async function count(host: Process, node: Process, address: string): Promise<Count> {
-  const { link } = await node.status();
+  const { link, next_seq } = await node.status();
   return {
     link: linkBytes(address),
     node: written(node),
-    host: written(host),
-    records: link.sent_records,
+    host: flags["no-host"] ? 0 : written(host),
+    records: next_seq,
     payload: link.sent_bytes + link.received_bytes,
   };
 }
@@ -60,7 +74,9 @@ for (const interval of flags.intervals.split(",")) {
   const node = await new Process("node", [
     ...["--id", "a", "--host", address, "--data", `${directory}/node`, "--sensor", flags.sensor],
     ...["--send-interval-ms", interval, "--encoding", flags.encoding],
+    ...["--wal-memory", flags.memory, "--wal-sync-interval-ms", flags["sync-interval"]],
   ]).ready();
+  if (flags["no-host"]) await host.kill();
   // Shapes are told and the detectors warm; from then on whole intervals are counted.
   const warmUpMs = Math.max(10_000, Number(interval) + 5_000);
   await new Promise((resolve) => setTimeout(resolve, warmUpMs));
@@ -71,10 +87,10 @@ for (const interval of flags.intervals.split(",")) {
   const records = last.records - first.records;
   const day = (bytes: number) => `${(bytes / spanMs * DAY_S / 1_000).toFixed(1)} MB a day`;
   const each = (bytes: number) => `${(bytes / records).toFixed(1)} B a record`;
+  const link = flags["no-host"] ? "no host" : `sent each ${Number(interval) / 1_000} s`;
   console.log(
-    `${flags.sensor}, ${flags.encoding}, sent each ${
-      Number(interval) / 1_000
-    } s, ${records} records:`,
+    `${flags.sensor}, ${flags.encoding}, ${link}, synced within ${flags["sync-interval"]} ms,` +
+      ` memory ${flags.memory}, ${records} records:`,
   );
   for (
     const [what, key] of [
@@ -88,7 +104,7 @@ for (const interval of flags.intervals.split(",")) {
     console.log(`  ${what.padEnd(34)} ${day(bytes).padStart(18)} ${each(bytes).padStart(18)}`);
   }
   await node.stop();
-  await host.stop();
+  if (!flags["no-host"]) await host.stop();
   await Deno.remove(directory, { recursive: true });
 }
 Deno.exit(0);

@@ -135,11 +135,22 @@ export const NODE_SETTINGS = {
   wal_sync_interval_ms: {
     kind: "integer",
     group: "Storage",
-    default: 1_000,
+    default: 2_000,
     min: 10,
     max: 60_000,
     unit: "ms",
-    help: "Longest time between two syncs. Shorter loses less at a power cut and wears flash more.",
+    help:
+      "Longest time for which a record is neither at the host nor synced to the disk: what a power cut takes at most. What the host acks within it never goes to the disk where there is wal_memory, so let it be longer than send_interval_ms. Shorter loses less and wears flash more.",
+  },
+  wal_memory: {
+    kind: "text",
+    group: "Storage",
+    default: "auto",
+    pattern: /^(auto|off|\/.+)$/,
+    expected: "auto, off or an absolute path",
+    placeholder: "auto|off|DIR",
+    help:
+      "Memory-backed storage in which records wait for the host's ack: a killed process leaves them there, and the disk is spared. auto takes the first tmpfs of $RUNTIME_DIRECTORY, /run/user and /dev/shm; off writes every record to the disk, as wal_sync=always does.",
   },
   ring_records: {
     kind: "integer",

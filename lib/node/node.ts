@@ -27,6 +27,12 @@ export interface NodeOptions {
   readonly version: string;
   /** Directory of the log alone. */
   readonly walDisk: Disk;
+  /** Directory of the log's tail alone in memory-backed storage, where there is one. */
+  readonly memoryDisk?: Disk | undefined;
+  /** Where that is. */
+  readonly memoryPlace?: (() => string | undefined) | undefined;
+  /** Bytes that this process wrote to storage, as the kernel counts them; where it does. */
+  readonly blockWrites?: (() => number | undefined) | undefined;
   /** Directory of the applied configuration. */
   readonly configDisk: Disk;
   readonly clock: Clock;
@@ -144,6 +150,8 @@ export class Node {
       recentEvents,
       config,
       uplink: this.#uplink,
+      memoryPlace: options.memoryPlace ?? (() => undefined),
+      blockWrites: options.blockWrites ?? (() => undefined),
       nodeId,
       bootId,
       version,
@@ -160,6 +168,7 @@ export class Node {
     const { settings } = config;
     const wal = await Wal.open({
       disk: options.walDisk,
+      memory: options.memoryDisk,
       clock: options.clock,
       random: options.random,
       osBootId: options.osBootId,

@@ -89,7 +89,7 @@ export class Recorder {
 
   /** Bytes that the log grows by in a millisecond, over the last minute; 0 where nothing was written. */
   writtenPerMs(uptimeMs: number): number {
-    return this.#written.perMs || this.#parts.wal.stats.written_bytes / uptimeMs;
+    return this.#written.perMs || this.#parts.wal.stats.appended_bytes / uptimeMs;
   }
 
   #judge(reading: Reading): RecordContent {
@@ -160,7 +160,7 @@ export class Recorder {
   #measureWriting(monoMs: number): void {
     const { atMs, bytes } = this.#written;
     if (monoMs - atMs < WRITTEN_MS) return;
-    const now = this.#parts.wal.stats.written_bytes;
+    const now = this.#parts.wal.stats.appended_bytes;
     this.#written = { atMs: monoMs, bytes: now, perMs: (now - bytes) / (monoMs - atMs) };
   }
 }

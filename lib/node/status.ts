@@ -55,8 +55,22 @@ export interface NodeStatus {
      * room for. Absent before the first write.
      */
     seconds_until_full: number | undefined;
+    /** Bytes of records handed to the disk since the start. */
     written_bytes: number;
+    /** What storage is asked to write at that rate: as the kernel counts it, else as handed to the disk. */
     written_bytes_per_day: number;
+    /** Bytes that storage was asked to write since the start, whole blocks and all files; where the kernel tells. */
+    block_bytes: number | undefined;
+    /** Where records wait for the host's ack. */
+    tail: {
+      /** `memory`: they go to the disk only if the host doesn't ack them within the sync interval. */
+      in: "memory" | "disk";
+      /** Directory of the tail in memory. */
+      directory: string | undefined;
+      bytes: number;
+      /** Why it is not in memory, if it should be. */
+      error: string | undefined;
+    };
   };
   degraded: boolean;
   /** Samples that one record stands for at present. */
@@ -99,6 +113,8 @@ export interface StatusParts {
   readonly recentEvents: RecentEvents;
   readonly config: ConfigListener;
   readonly uplink: UplinkDriver;
+  readonly memoryPlace: () => string | undefined;
+  readonly blockWrites: () => number | undefined;
   readonly nodeId: string;
   readonly bootId: string;
   readonly version: string;
@@ -108,18 +124,22 @@ export interface StatusParts {
 export class StatusSource {
   #parts: StatusParts;
   #startedMs: number;
+  #blocksAtStart: number;
   #oldest: { seq: number; wallMs: number } | undefined;
   #lost = { records: 0, ever: 0, atMs: -Infinity };
 
   constructor(parts: StatusParts) {
     this.#parts = parts;
     this.#startedMs = parts.clock.monotonicMs();
+    this.#blocksAtStart = parts.blockWrites() ?? 0;
   }
 
   /** The node's state now. */
   async read(): Promise<NodeStatus> {
     const { wal, clock, bank, sampler, recorder, diagnostics, recentEvents } = this.#parts;
-    const { config, uplink, nodeId, bootId, version } = this.#parts;
+    const { config, uplink, nodeId, bootId, version, memoryPlace, blockWrites } = this.#parts;
+    const blocks = blockWrites();
+    const blockBytes = blocks === undefined ? undefined : blocks - this.#blocksAtStart;
     const now = clock.wallMs();
     const uptimeMs = clock.monotonicMs() - this.#startedMs;
     const link = uplink.status();
@@ -147,7 +167,14 @@ export class StatusSource {
         written_bytes: wal.stats.written_bytes,
         written_bytes_per_day: uptimeMs < 1_000
           ? 0
-          : Math.round((wal.stats.written_bytes / uptimeMs) * 86_400_000),
+          : Math.round(((blockBytes ?? wal.stats.written_bytes) / uptimeMs) * 86_400_000),
+        block_bytes: blockBytes,
+        tail: {
+          in: wal.tail.in_memory ? "memory" : "disk",
+          directory: wal.tail.in_memory ? memoryPlace() : undefined,
+          bytes: wal.tail.bytes,
+          error: wal.tail.error,
+        },
       },
       degraded: recorder.isDegraded,
       downsample_n: recorder.samplesPerRecord,

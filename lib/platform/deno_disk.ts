@@ -88,11 +88,18 @@ export async function openDiskForReading(path: string): Promise<Disk> {
   throw new Error(`there is no directory ${path}`);
 }
 
+/** A directory that is there; files that are made in it get `mode`. */
+export function diskAt(path: string, mode: number): Disk {
+  return new DenoDisk(path, mode);
+}
+
 class DenoDisk implements Disk {
   #path: string;
+  #mode: number;
 
-  constructor(path: string) {
+  constructor(path: string, mode = 0o640) {
     this.#path = path;
+    this.#mode = mode;
   }
 
   async list(): Promise<string[]> {
@@ -126,7 +133,12 @@ class DenoDisk implements Disk {
   create(name: string): DiskFile {
     const path = this.#join(name);
     try {
-      const file = Deno.openSync(path, { read: true, write: true, createNew: true, mode: 0o640 });
+      const file = Deno.openSync(path, {
+        read: true,
+        write: true,
+        createNew: true,
+        mode: this.#mode,
+      });
       return new DenoFile(path, file, 0);
     } catch (error) {
       throw diskError("create", path, error);

@@ -168,7 +168,9 @@ export class Writing {
     if (isJump && !await this.#parts.checkpoint()) return false;
     this.spill();
     if (this.failure.isPresent) return false;
-    const target = positions.written;
+    // Numbers that nothing holds now are acked, lost, or were never used.
+    const target = positions.next - 1;
+    positions.wrote(target);
     if (this.#tail.isSynced) {
       positions.syncedTo(target);
       return true;

@@ -12,7 +12,7 @@ Deno.test("Recorder: records are durable up to the last one before the first uns
     bytes: 0,
     bytesMax: 100,
     writable: false,
-    stats: { written_bytes: 0 },
+    stats: { appended_bytes: 0 },
   };
   const quiet = { is_anomaly: false, score: 0, metrics: {} };
   const recorder = new Recorder(

@@ -21,6 +21,7 @@ function bench() {
     lostRecords: 0,
     epoch: "e",
     stats: { written_bytes: 0 },
+    tail: { in_memory: true, bytes: 30, error: undefined as string | undefined },
     /** Record n was sampled n seconds after the start. */
     read: (seq: number) => {
       reads.push(seq);
@@ -64,6 +65,9 @@ function bench() {
     recentEvents: { read: () => [] },
     config: { version: 3, config: { sample_hz: 1 }, lastError: undefined as string | undefined },
     uplink: { status: () => link },
+    blocks: undefined as number | undefined,
+    blockWrites: () => parts.blocks,
+    memoryPlace: () => "/run/holdfast",
     nodeId: "n",
     bootId: "b",
     version: "v",
@@ -180,4 +184,27 @@ Deno.test("status: counters and identity are told as they are", async () => {
   assertEquals([samples, missed_ticks, anomalies], [7, 2, 4]);
   assertEquals([cfg_version, config], [3, { sample_hz: 1 }]);
   assertEquals([node_id, epoch, boot_id, version], ["n", "e", "b", "v"]);
+});
+
+Deno.test("status: where records wait for acks and why, and what the kernel counts as written to storage", async () => {
+  const { wal, clock, parts, read } = bench();
+  assertEquals((await read()).wal.tail, {
+    in: "memory",
+    directory: "/run/holdfast",
+    bytes: 30,
+    error: undefined,
+  });
+  Object.assign(wal.tail, { in_memory: false, bytes: 0, error: "it is full" });
+  assertEquals((await read()).wal.tail, {
+    in: "disk",
+    directory: undefined,
+    bytes: 0,
+    error: "it is full",
+  });
+  wal.stats.written_bytes = 500;
+  parts.blocks = 8_192;
+  clock.monoMs += 100_000;
+  const { block_bytes, written_bytes, written_bytes_per_day } = (await read()).wal;
+  assertEquals([block_bytes, written_bytes], [8_192, 500]);
+  assertEquals(written_bytes_per_day, Math.round(8_192 * DAY_MS / 100_000));
 });

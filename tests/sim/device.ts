@@ -1,5 +1,11 @@
 /** A device in the simulated world, and what its log's files may hold. */
-import { CHECKPOINT_NAME, parseSegmentName } from "../../lib/wal/format.ts";
+import {
+  CHECKPOINT_NAME,
+  decodeSlot,
+  parseSegmentName,
+  reservedBy,
+  SLOT_BYTES,
+} from "../../lib/wal/format.ts";
 import type { Node } from "../../lib/node/node.ts";
 import { SimDisk } from "./disk.ts";
 import type { MachineClock } from "./kernel.ts";
@@ -17,6 +23,8 @@ export class Device {
   readonly evidence = new Evidence();
   walDisk = new SimDisk();
   configDisk = new SimDisk();
+  /** Memory-backed storage, which a kill leaves and a power cut takes; not every device has some. */
+  memoryDisk: SimDisk | undefined;
   clock: MachineClock | undefined;
   node: Node | undefined;
   bootWallMs = START_WALL_MS;
@@ -24,13 +32,25 @@ export class Device {
   run = 0;
   /** Highest version of a configuration that it said to be in force. */
   cfgReported = 0;
+  /** When this run's records were appended. */
+  appendedAtMs = new Map<number, number>();
   /** Of the epoch that it is or was in last. */
   truth: EpochTruth | undefined;
 
-  constructor(id: string, label: string, rate: number) {
+  constructor(id: string, label: string, rate: number, hasMemory: boolean) {
     this.id = id;
     this.label = label;
     this.rate = rate;
+    if (hasMemory) this.memoryDisk = new SimDisk();
+  }
+
+  /** The highest number that a start after a power cut now would not use again, by its checkpoint. */
+  get reserved(): number {
+    const bytes = this.walDisk.durableBytes(CHECKPOINT_NAME);
+    const slots = [0, 1].map((index) =>
+      decodeSlot(bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES))
+    ).filter((slot) => slot !== undefined).sort((a, b) => b.turn - a.turn);
+    return slots[0] === undefined ? 0 : reservedBy(slots[0]);
   }
 
   /** A file of the log can't be read: what only it holds may be lost. */

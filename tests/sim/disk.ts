@@ -264,6 +264,11 @@ export class SimDisk implements Disk {
     this.#durableEntries.set(name, damaged);
   }
 
+  /** What of a file would be there for certain after a power cut; nothing where its name wouldn't. */
+  durableBytes(name: string): Uint8Array {
+    return this.#durableEntries.get(name)?.versions()[0] ?? new Uint8Array(0);
+  }
+
   /** Length of a file; 0 where it isn't there. */
   lengthNow(name: string): number {
     return this.#entries.get(name)?.size ?? 0;

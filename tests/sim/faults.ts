@@ -73,6 +73,24 @@ const STRIKES: Record<Fault, Strike> = {
     device.walDisk.faults.slow = wait;
     world.later(lastsMs, () => void (device.walDisk.faults.slow = undefined));
   },
+  memory_full: onMemory((memory, on, seed) => {
+    memory.faults.capacity = on ? memory.bytes + seed % 600 : Infinity;
+  }),
+  memory_fails: onMemory((memory, on) => memory.faults.writeFails = on),
+  memory_removed: (_world, _step, device) => {
+    device.evidence.memoryFailed = true;
+    for (const name of device.memoryDisk?.namesNow ?? []) {
+      device.memoryDisk!.damage(name, "remove", 0);
+    }
+  },
+  memory_lost: (world, { lastsMs, seed }, device) => {
+    world.crashNode(device, false, seed);
+    if (device.memoryDisk !== undefined) {
+      device.memoryDisk = new SimDisk();
+      device.evidence.memoryLost = true;
+    }
+    world.later(lastsMs / 3, () => world.startNode(device));
+  },
   config_disk_fails: (world, { lastsMs }, device) => {
     device.evidence.configLost = true;
     device.configDisk.faults.writeFails = true;
@@ -154,6 +172,18 @@ function onDisk(turn: (disk: SimDisk, on: boolean, seed: number) => void): Strik
   };
 }
 
+/** The same of its memory-backed storage, where it has some. */
+function onMemory(turn: (memory: SimDisk, on: boolean, seed: number) => void): Strike {
+  return (world, { lastsMs, seed }, device) => {
+    device.evidence.memoryFailed = true;
+    const turnNow = (on: boolean) => {
+      if (device.memoryDisk !== undefined) turn(device.memoryDisk, on, seed);
+    };
+    turnNow(true);
+    world.later(lastsMs, () => turnNow(false));
+  };
+}
+
 function restart(world: World, { lastsMs, seed }: Step, device: Device, power: boolean): void {
   world.crashNode(device, power, seed);
   world.later(lastsMs / 3, () => world.startNode(device));
@@ -161,11 +191,14 @@ function restart(world: World, { lastsMs, seed }: Step, device: Device, power: b
 
 function restartAtStep(world: World, step: Step, device: Device, power: boolean): void {
   let left = 1 + step.seed % STEPS_MAX;
-  const before = device.walDisk.onChange;
-  device.walDisk.onChange = (what, name) => {
-    if (--left === 0 && !world.calm) restart(world, step, device, power);
-    else before?.(what, name);
-  };
+  for (const disk of [device.walDisk, device.memoryDisk]) {
+    if (disk === undefined) continue;
+    const before = disk.onChange;
+    disk.onChange = (what, name) => {
+      if (--left === 0 && !world.calm) restart(world, step, device, power);
+      else before?.(what, name);
+    };
+  }
 }
 
 function whileOff(
@@ -183,7 +216,8 @@ function whileOff(
 }
 
 function addTwin(world: World, device: Device, disk: SimDisk, lastsMs: number): void {
-  const twin = new Device(device.id, `${device.id}-twin-${world.extras.length + 1}`, 1);
+  const label = `${device.id}-twin-${world.extras.length + 1}`;
+  const twin = new Device(device.id, label, 1, device.memoryDisk !== undefined);
   twin.walDisk = disk;
   world.extras.push(twin);
   world.startNode(twin);

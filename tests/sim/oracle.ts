@@ -52,6 +52,10 @@ export class Evidence {
   diskFailed = false;
   diskSlow = false;
   powerCut = false;
+  /** Its memory-backed storage went away while no process had it open. */
+  memoryLost = false;
+  /** It failed at some time. */
+  memoryFailed = false;
   /** The configuration could not be saved. */
   configLost = false;
   /** The checkpoint could not be read: so it was not known whether the device had lost power. */
@@ -212,8 +216,11 @@ export class Oracle {
     truth.everAcked = Math.max(truth.everAcked, highAcked);
   }
 
-  /** A record leaves a node: what its number says must never change. */
-  sends(truth: EpochTruth, line: string): void {
+  /**
+   * A record leaves a node: what its number says must never change. `reserved` is what the disk has reserved for
+   * certain, `isReserving` whether nothing else may tell how far numbers were used.
+   */
+  sends(truth: EpochTruth, line: string, reserved: number, isReserving: boolean): void {
     const seq = Number(/"seq":(\d+)/.exec(line)?.[1]);
     const sample = sampleOf(line);
     const before = truth.sent.get(seq);
@@ -222,8 +229,11 @@ export class Oracle {
     }
     truth.sent.set(seq, sample);
     const { synced, everAcked } = truth;
-    if (seq > Math.max(synced, everAcked) + 256 && !truth.mayLose(seq)) {
-      this.violate(`${truth.key}: seq ${seq} was sent, only ${synced} was synced`);
+    const most = Math.max(reserved, isReserving ? 0 : Math.max(synced, everAcked) + 256);
+    if (seq > most && !truth.mayLose(seq)) {
+      this.violate(
+        `${truth.key}: seq ${seq} was sent, only ${synced} was synced and ${reserved} reserved`,
+      );
     }
   }
 
@@ -302,7 +312,7 @@ export class Oracle {
       case "compacted":
         return to_seq <= truth.hostLostThrough;
       case "unsynced":
-        return evidence.powerCut || truth.renumbered ||
+        return evidence.powerCut || evidence.memoryLost || truth.renumbered ||
           (evidence.checkpointLost && truth.skipped.covers(from_seq, to_seq));
       case "unwritten":
         // At the limit nothing is evicted while a sync takes its time.

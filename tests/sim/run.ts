@@ -90,6 +90,7 @@ function worldFor(seed: number, nodes: number): WorldOptions {
       encoding: seed % 7 === 0 ? "block" as const : "ndjson" as const,
     },
     hasDatabase: seed % 4 === 3,
+    hasMemory: (5 * seed) % 8 < 5,
     ...(seed % 8 === 3 ? { retentionAgeMs: 120_000 } : {}),
   };
 }
@@ -116,6 +117,9 @@ export async function heal(world: World): Promise<void> {
     Object.assign(faults, { capacity: Infinity, slow: undefined });
     faults.unreadable.clear();
     device.configDisk.faults.writeFails = false;
+    if (device.memoryDisk !== undefined) {
+      Object.assign(device.memoryDisk.faults, { writeFails: false, capacity: Infinity });
+    }
     await world.startNode(device);
   }
   const due = new Map(world.devices.map(({ label, node }) => [label, node?.wal.nextSeq ?? 0]));

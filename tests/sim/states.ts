@@ -23,6 +23,9 @@ export const STATES = {
   "torn tail cut": "cut {bytes} torn bytes off {name}",
   "disk failed": "{what}, going on in memory: {reason}",
   "disk recovered": "disk takes records again, from seq {first}",
+  "tail taken over": "{records} records were in memory only when the last run ended",
+  "memory failed": "memory doesn't take the log's tail, records go to the disk: {reason}",
+  "memory in use again": "memory takes the log's tail again",
   "damage found": "log is damaged: seq {from} to {to} can't be read",
   "host had less than it acked":
     "host has all only up to seq {high_acked}, {lost} once acked records are gone here too",

@@ -15,6 +15,7 @@ import type { RecordRow } from "../../lib/store/store.ts";
 import { parseSegmentName } from "../../lib/wal/format.ts";
 import { type Flags, noFlags, openedIn, wrongColumn, wrongFlags, wrongWithRun } from "./content.ts";
 import { Device, lastSeqOf, START_WALL_MS } from "./device.ts";
+import { SimDisk } from "./disk.ts";
 import { Kernel, MachineClock } from "./kernel.ts";
 import { Network } from "./network.ts";
 import { type EpochTruth, Oracle, sampleOf } from "./oracle.ts";
@@ -33,6 +34,8 @@ function defaults<T extends SettingTable>(table: T): ValuesOf<T> {
   ) as ValuesOf<T>;
 }
 
+const SYNC_MS = NODE_SETTINGS.wal_sync_interval_ms.default;
+
 const HOST_LIMITS = limitsOf({ ...defaults(HOST_SETTINGS), listen: ADDRESS });
 
 /** What a world is made of, beside its seed. */
@@ -41,6 +44,8 @@ export interface WorldOptions {
   readonly settings?: Partial<NodeSettings>;
   /** The production's database runs beside the simulated store. */
   readonly hasDatabase?: boolean;
+  /** Devices have memory-backed storage for the tails of their logs. */
+  readonly hasMemory?: boolean;
   /** How long that keeps records; for ever unless given. */
   readonly retentionAgeMs?: number;
 }
@@ -79,7 +84,8 @@ export class World {
     this.network = new Network(this.kernel, seededRandom(random.below(2 ** 31)));
     this.devices = Array.from({ length: options.nodes }, (_, index) => {
       const id = `node-${index + 1}`;
-      return new Device(id, id, 1 + (random.below(2_001) - 1_000) / 1e6);
+      const rate = 1 + (random.below(2_001) - 1_000) / 1e6;
+      return new Device(id, id, rate, options.hasMemory ?? false);
     });
     this.#options = options;
     this.durable = new Durable();
@@ -158,13 +164,14 @@ export class World {
       nodeId: device.id,
       version: "sim",
       walDisk: device.walDisk,
+      memoryDisk: device.memoryDisk,
       configDisk: device.configDisk,
       clock,
       random: this.#random(),
       transport: this.#tapped(device, clock),
       sensors: sensorsOf(clock),
       bootId: `${device.label}-run-${device.run}`,
-      osBootId: `${device.label}-boot-${device.osBoot}`,
+      osBootId: `${device.osBoot}-${device.label}`,
     });
     if (device.clock !== clock) return;
     device.node = node;
@@ -188,6 +195,7 @@ export class World {
     this.network.machineGone(device.clock, !power);
     device.clock = device.node = undefined;
     const faults = device.walDisk.faults, configFaults = device.configDisk.faults;
+    const memoryFaults = device.memoryDisk?.faults;
     if (power) {
       const random = seededRandom(seed);
       device.osBoot++;
@@ -195,12 +203,19 @@ export class World {
       device.bootWallMs = START_WALL_MS + this.kernel.nowMs;
       device.walDisk = device.walDisk.afterPowerCut(random);
       device.configDisk = device.configDisk.afterPowerCut(random);
+      if (device.memoryDisk !== undefined) {
+        // What still runs must not write into what comes after.
+        device.memoryDisk.afterKill();
+        device.memoryDisk = new SimDisk();
+      }
     } else {
       device.walDisk = device.walDisk.afterKill();
       device.configDisk = device.configDisk.afterKill();
+      device.memoryDisk = device.memoryDisk?.afterKill();
     }
     Object.assign(device.walDisk.faults, faults);
     Object.assign(device.configDisk.faults, configFaults);
+    if (device.memoryDisk !== undefined) Object.assign(device.memoryDisk.faults, memoryFaults);
   }
 
   /** Appended records that were held to every promise, and all. */
@@ -352,6 +367,13 @@ export class World {
     const health = node.health();
     if (health !== undefined) this.oracle.violate(`${truth.key}: sampling stalls: ${health}`);
     if (node.sampled.missedTicks > 0) this.oracle.violate(`${truth.key}: a tick was missed`);
+    this.#checkAges(device, node);
+    const { diskFailed, memoryFailed } = device.evidence;
+    const wantsMemory = device.memoryDisk !== undefined &&
+      this.#options.settings?.wal_sync !== "always";
+    if (wantsMemory && !wal.tail.in_memory && !diskFailed && !memoryFailed) {
+      this.oracle.violate(`${truth.key}: good memory is not used: ${wal.tail.error}`);
+    }
     if (!node.wal.writable && !device.evidence.diskFailed && !device.evidence.diskSlow) {
       this.oracle.violate(`${truth.key}: a good disk is not used: ${node.wal.lastError}`);
     }
@@ -365,12 +387,26 @@ export class World {
     }
   }
 
+  /** What a power cut would take now is no older than the interval. */
+  #checkAges(device: Device, { wal }: Node): void {
+    const { diskFailed, diskSlow } = device.evidence;
+    if (diskFailed || diskSlow || device.evidence.checkpointLost) return;
+    const seq = Math.max(wal.syncedSeq, wal.highAcked) + 1;
+    const ageMs = this.kernel.nowMs - (device.appendedAtMs.get(seq) ?? Infinity);
+    if (ageMs > SYNC_MS + 100) {
+      this.oracle.violate(
+        `${device.label}: seq ${seq} is neither synced nor acked for ${ageMs} ms`,
+      );
+    }
+  }
+
   #onDisk(device: Device, what: string, name: string | undefined): void {
     const { node, walDisk } = device;
     if (node === undefined || walDisk.isDead) return;
     const { bytesMax } = node.wal;
-    if (walDisk.bytes > bytesMax) {
-      this.oracle.violate(`${device.label}: log has ${walDisk.bytes} bytes, limit ${bytesMax}`);
+    const bytes = walDisk.bytes + (device.memoryDisk?.bytes ?? 0);
+    if (bytes > bytesMax) {
+      this.oracle.violate(`${device.label}: log has ${bytes} bytes, limit ${bytesMax}`);
     }
     const removed = what === "remove" ? parseSegmentName(name ?? "") : undefined;
     if (removed === undefined) return;
@@ -386,12 +422,14 @@ export class World {
     if (device.evidence !== truth.evidence) truth.clonedNow();
     device.truth = truth;
     this.oracle.starts(truth, wal.runFirstSeq);
+    device.appendedAtMs.clear();
     const append = wal.append.bind(wal), ack = wal.ack.bind(wal);
     wal.append = (payload) => {
       const seq = append(payload);
       // A process that ended in the middle of it never took the record in.
       if (device.node !== node) return seq;
       this.oracle.appended(truth, seq, payload);
+      device.appendedAtMs.set(seq, this.kernel.nowMs);
       return seq;
     };
     wal.ack = (highAcked) => {
@@ -407,9 +445,13 @@ export class World {
       if (bytes[0] !== 0x7b || device.node === undefined) return;
       const truth = this.truthOf(device);
       truth.synced = Math.max(truth.synced, device.node.wal.syncedSeq);
+      const isReserving = device.node.wal.tail.in_memory && !device.evidence.diskFailed;
+      const { reserved } = device;
       for (const line of new TextDecoder().decode(bytes).split("\n")) {
-        if (line.startsWith('{"type":"telemetry"')) this.oracle.sends(truth, line);
-        else if (line.startsWith('{"type":"config_applied"')) {
+        if (line.startsWith('{"type":"telemetry"')) {
+          this.oracle.sends(truth, line, reserved, isReserving);
+        }
+        if (line.startsWith('{"type":"config_applied"')) {
           const { ok, cfg_version_applied } = JSON.parse(line);
           if (ok) device.cfgReported = Math.max(device.cfgReported, cfg_version_applied);
         }

@@ -153,7 +153,12 @@ function draw() {
     ["Samples a record", exact(status.downsample_n)],
     ["Next record", `seq ${exact(status.next_seq)}`],
     ["Acknowledged", `seq ${exact(status.high_acked)}`],
-    ["Written a day", bytes(status.wal.written_bytes_per_day)],
+    ["Written a day", bytes(status.wal.written_bytes_per_day), {
+      title: `${exact(status.wal.written_bytes)} bytes of records went to the disk`,
+    }],
+    ["Waiting for acks in", status.wal.tail.directory ?? status.wal.tail.in, {
+      title: status.wal.tail.error ?? `${exact(status.wal.tail.bytes)} bytes in memory`,
+    }],
     ["Sent", bytes(status.link.sent_bytes)],
     ["Epoch", status.epoch],
   ]);
