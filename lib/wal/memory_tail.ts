@@ -57,15 +57,14 @@ export async function findTail(
     readonly above: number;
   },
 ): Promise<FoundTail | undefined> {
-  const own = await readCheckpoint(disk);
-  if (own?.epoch !== epoch || own.osBootId !== shortBootId(osBootId)) return undefined;
-  // Without a checkpoint on disk its epoch and its boot must do.
-  if (checkpoint !== undefined && (checkpoint.clean || checkpoint.tail !== own.tail)) {
-    return undefined;
-  }
   try {
     const names = (await disk.list()).map((name) => ({ name, ...parseSegmentName(name) }))
       .filter(({ turn }) => turn !== undefined).sort((a, b) => a.turn! - b.turn!);
+    const own = await readCheckpoint(disk);
+    if (own?.epoch !== epoch || own.osBootId !== shortBootId(osBootId)) return undefined;
+    // Without a checkpoint on disk its epoch and its boot must do.
+    const isOther = checkpoint !== undefined && checkpoint.tail !== own.tail;
+    if (isOther || checkpoint?.clean === true) return undefined;
     const records: StoredRecord[] = [], segments: TailSegment[] = [];
     let bytes = 0, lastSeq = own.highAcked;
     const from = Math.max(above, own.highAcked);
@@ -89,7 +88,9 @@ export async function findTail(
     return { checkpoint: own, segments, lastTurn, bytes, records, lastSeq };
   } catch (error) {
     if (!(error instanceof DiskError)) throw error;
-    log.error("the tail in memory can't be read: {reason}", { reason: oneLine(error) });
+    if (checkpoint !== undefined && checkpoint.tail !== 0) {
+      log.error("the tail in memory can't be read: {reason}", { reason: oneLine(error) });
+    }
     return undefined;
   }
 }
@@ -282,9 +283,10 @@ export class MemoryTail {
     }
     this.#error = reason;
     this.#retryAtMs = clock.monotonicMs() + RETRY_MS;
+    const wasInUse = this.#state !== "idle";
     this.#state = "idle";
     this.#close();
-    onFailed();
+    if (wasInUse) onFailed();
   }
 
   #seal(): void {

@@ -435,7 +435,7 @@ export class Wal {
     if (this.#memory.isOn && this.#reservation.isUnsyncedFull) this.#isSyncWanted = true;
     if (this.#options.clock.monotonicMs() >= this.#memory.retryAtMs) {
       await this.#memory.prepare();
-      this.#isCheckpointWanted = true;
+      if (this.#memory.id !== 0) this.#isCheckpointWanted = true;
     }
     const isDue = this.#memory.isOn && this.#reservation.isDue;
     if (!isDue && !this.#isCheckpointWanted) return;

@@ -51,7 +51,7 @@ class Bench {
     bytes: 0,
     bytesMax: 1_000,
     writable: true,
-    stats: { written_bytes: 0 },
+    stats: { appended_bytes: 0 },
   };
   readonly recorder = new Recorder(
     {
@@ -188,13 +188,13 @@ Deno.test("everything is durable up to the first record that neither a sync nor 
 
 Deno.test("how fast the log grows is measured over a minute each; before the first, since the start", () => {
   const bench = new Bench();
-  bench.wal.stats.written_bytes = 500;
+  bench.wal.stats.appended_bytes = 500;
   assertEquals(bench.recorder.writtenPerMs(1_000), 0.5);
-  bench.wal.stats.written_bytes = 6_000;
+  bench.wal.stats.appended_bytes = 6_000;
   bench.at(59_999);
   assertEquals(bench.recorder.writtenPerMs(60_000), 0.1, "since the start");
   bench.at(60_000);
-  bench.wal.stats.written_bytes = 18_000;
+  bench.wal.stats.appended_bytes = 18_000;
   assertEquals(bench.recorder.writtenPerMs(60_000), 0.1);
   bench.at(120_000);
   assertEquals(bench.recorder.writtenPerMs(120_000), 0.2);

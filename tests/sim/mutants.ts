@@ -14,9 +14,9 @@ interface Mutant {
 }
 
 /**
- * Seeds within which a mutant must be caught, in each of four worlds: one in which nothing may destroy
+ * Seeds within which a mutant must be caught, in each of five worlds: one in which nothing may destroy
  * what was synced, so that each loss is a fault of ours; one with every fault; one of bad disks; one of
- * configurations on a host that is restored from backups.
+ * kills and power cuts, with the tails in memory; one of configurations on a host that is restored from backups.
  */
 const SEEDS = 20;
 /** So many of each world in turn: most mutants are caught soon, in one world or another. */
@@ -27,6 +27,10 @@ const WORLDS = {
   "bad disks": [
     "--faults",
     "write_fails,sync_fails,disk_full,slow_disk,refuse,silence,node_kill,power_cut",
+  ],
+  memory: [
+    "--faults",
+    "node_kill,node_step_kill,power_cut,memory_lost,memory_full,memory_fails,silence,refuse,delay",
   ],
   restored: ["--faults", "config,host_restored,host_crash,cut"],
 };
@@ -186,6 +190,45 @@ const MUTANTS: Mutant[] = [
     file: "lib/codec/row.ts",
     find: "return out.unsigned(zigzag(number) * 16 + scale);",
     put: "return out.unsigned(zigzag(number - number % 2) * 16 + scale);",
+  },
+  {
+    name: "a segment of the tail goes although the host lacks what is in it",
+    file: "lib/wal/memory_tail.ts",
+    find: "return oldest.end <= settled && (",
+    put: "return settled >= 0 && (",
+    world: "memory",
+  },
+  {
+    name: "what is written from memory to the disk lacks its first record",
+    file: "lib/wal/writing.ts",
+    find: "let item = ring.first(first); item; item = ring.first(item[0] + 1)) {\n          this",
+    put:
+      "let item = ring.first(first + 1); item; item = ring.first(item[0] + 1)) {\n          this",
+  },
+  {
+    name: "numbers are sent above what the disk has reserved",
+    file: "lib/wal/wal.ts",
+    find: "if (this.writable) this.#positions.reserve(reserved);",
+    put: "this.#positions.reserve(reserved === undefined ? reserved : 2 ** 40);",
+  },
+  {
+    name: "after a power cut numbering goes on above what was found, not above what was reserved",
+    file: "lib/wal/opening.ts",
+    find: "const last = Math.max(prev + RESERVE_RECORDS, reserved);",
+    put: "const last = Math.max(prev + RESERVE_RECORDS, 0 * reserved);",
+  },
+  {
+    name: "a tail that is gone counts as nothing lost",
+    file: "lib/wal/opening.ts",
+    find: "shortBootId(osBootId) || isTailLost;",
+    put: "shortBootId(osBootId) && !isTailLost;",
+  },
+  {
+    name: "records wait for the host for ever",
+    file: "lib/wal/wal.ts",
+    find: "if (this.#memory.isOn) syncAtMs = Math.max(syncAtMs, this.#nextSyncMs());",
+    put: "if (this.#memory.isOn) syncAtMs = now + 1_000;",
+    world: "memory",
   },
   {
     name: "thinning hides spikes",

@@ -1,7 +1,9 @@
 /** What a checkpoint promises: what it says is durable, the newest one counts, and it is written no more than needed. */
 import { assert, assertEquals } from "@std/assert";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
+import { crc32 } from "node:zlib";
 import { readCheckpoint } from "../../lib/wal/checkpoint.ts";
+import { decodeSlot, encodeSlot } from "../../lib/wal/format.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { Kernel } from "../sim/kernel.ts";
 import { append, lost, openLog, range, readSeqs, running } from "./logs.ts";
@@ -105,4 +107,28 @@ Deno.test("a checkpoint that lags is written after a minute, once, and none whil
   await kernel.runUntil(602_000);
   assertEquals(await turn(), first + 2);
   stop();
+});
+
+Deno.test("a checkpoint of version 1 is read: nothing is reserved, no tail goes with it, and its boot is known again", () => {
+  const osBootId = "0123456789abcdef0123";
+  const checkpoint = {
+    turn: 7,
+    epoch: "00112233445566ff",
+    highAcked: 2 ** 40 + 1,
+    lastSeq: 2 ** 40 + 9,
+    clean: false,
+    osBootId: osBootId.slice(0, 16),
+    strides: 3,
+    tail: 0xfedcba98,
+    unsyncedMax: 50,
+  };
+  const slot = encodeSlot(checkpoint);
+  assertEquals(decodeSlot(slot), checkpoint);
+  slot[4] = 1;
+  slot.fill(0, 6, 8).fill(0, 12, 16);
+  slot.set(new TextEncoder().encode(osBootId), 40);
+  new DataView(slot.buffer).setUint32(60, crc32(slot.subarray(0, 60)), true);
+  assertEquals(decodeSlot(slot), { ...checkpoint, strides: 0, tail: 0, unsyncedMax: 0 });
+  slot[20]! ^= 1;
+  assertEquals(decodeSlot(slot), undefined);
 });
