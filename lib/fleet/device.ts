@@ -7,6 +7,18 @@ import type { Concern } from "./node_info.ts";
 import type { Tone } from "./states.ts";
 import { bytesText, exact, plural, spanText } from "./texts.ts";
 
+/** A lost range; of its numbers so many at most named records, all of them unless given. */
+export interface Lost {
+  readonly from_seq: number;
+  readonly to_seq: number;
+  readonly records_max?: number;
+}
+
+/** Most records that were lost with a range. */
+export function lostRecords({ from_seq, to_seq, records_max }: Lost): number {
+  return Math.min(to_seq - from_seq + 1, records_max ?? Infinity);
+}
+
 /** What is known on the device. Times by its clock. */
 export interface DeviceState {
   readonly connected: boolean;
@@ -15,7 +27,7 @@ export interface DeviceState {
   readonly link_since_wall_ms: number;
   readonly writable: boolean;
   readonly disk_error: string | undefined;
-  readonly gaps: readonly { from_seq: number; to_seq: number; reason: string }[];
+  readonly gaps: readonly (Lost & { readonly reason: string })[];
   /** Records that this run of the node declared as lost. */
   readonly lost_records: number;
   readonly degraded: boolean;
@@ -48,9 +60,11 @@ export function deviceConcerns(state: DeviceState): Concern[] {
   if (!state.writable) {
     add("disk", "bad", `records are in memory only: ${state.disk_error ?? "the disk fails"}`, 1);
   }
-  for (const { from_seq, to_seq, reason } of state.gaps) {
-    const records = to_seq - from_seq + 1;
-    add("gap", "bad", `lost: seq ${from_seq} to ${to_seq}, ${reason}`, records);
+  for (const gap of state.gaps) {
+    const { from_seq, to_seq, reason, records_max } = gap;
+    const records = lostRecords(gap);
+    const most = records_max === undefined ? "" : `, ${plural(records, "record")} at most`;
+    add("gap", "bad", `lost: seq ${from_seq} to ${to_seq}, ${reason}${most}`, records);
   }
   const fill = state.wal_bytes / state.wal_bytes_max;
   if (fill >= WAL_NEARLY_FULL) {
@@ -80,7 +94,7 @@ function waitingText({ backlog, oldest_unacked_ms }: DeviceState): string {
 /** Headline and reason. */
 export function deviceVerdict(state: DeviceState): DeviceVerdict {
   const waiting = waitingText(state);
-  const lost = state.gaps.reduce((sum, gap) => sum + gap.to_seq - gap.from_seq + 1, 0);
+  const lost = state.gaps.reduce((sum, gap) => sum + lostRecords(gap), 0);
   const ever = Math.max(lost, state.lost_records);
   if (!state.writable) {
     return {

@@ -129,14 +129,16 @@ export class Intake {
   }
 
   /** A gap of `node`. Nothing new in it may still close a hole, so that a commit follows in any case. */
-  gap(node: Node, ledger: Ledger, { from_seq, to_seq, reason }: Gap): Taken {
+  gap(node: Node, ledger: Ledger, { from_seq, to_seq, reason, records_max }: Gap): Taken {
     const { registry, events, commits } = this.#options;
     if (ledger.isTooFar(to_seq)) return "too_far";
     if (!registry.register(node)) return "no_room";
     const before = ledger.heldBytes;
     const lost = ledger.offerGap({ from_seq, to_seq, reason });
+    let left = records_max ?? Infinity;
     for (const part of lost) {
-      const records = part.to_seq - part.from_seq + 1;
+      const records = Math.min(part.to_seq - part.from_seq + 1, left);
+      left -= records;
       this.counters.gap_records += records;
       registry.lost(node, records, reason);
       events.add("gap", node.node_id, { ...part });

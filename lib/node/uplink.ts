@@ -27,7 +27,6 @@ import type {
   Encoding,
   ErrorCode,
   Gap,
-  GapReason,
   Hello,
   HostMessage,
   VersionedConfig,
@@ -48,7 +47,7 @@ export interface UplinkLog {
   /** First seq that this run gave out. */
   readonly runFirstSeq: number;
   /** Lost ranges above `highAcked`, ascending. */
-  readonly gaps: readonly { from_seq: number; to_seq: number; reason: GapReason }[];
+  readonly gaps: readonly Omit<Gap, "type">[];
 }
 
 /** What does not change during a session. */
@@ -393,9 +392,10 @@ export class Uplink {
 
   #planGaps(): Gap[] {
     const gaps: Gap[] = [];
-    for (const gap of this.#log.gaps) {
+    for (const { reason, records_max: most, ...gap } of this.#log.gaps) {
       for (const [from_seq, to_seq] of this.#sent.missing(gap.from_seq, gap.to_seq)) {
-        gaps.push({ type: "gap", from_seq, to_seq, reason: gap.reason });
+        const records = most === undefined ? {} : { records_max: most };
+        gaps.push({ type: "gap", from_seq, to_seq, reason, ...records });
       }
     }
     return gaps;

@@ -92,6 +92,8 @@ export const Gap = Type.Object({
   from_seq: Seq,
   to_seq: Seq,
   reason: GapReason,
+  /** So many of its seqs at most named records that are lost; all of them where it is absent. */
+  records_max: Type.Optional(Type.Integer({ minimum: 0 })),
 });
 /** Host's acknowledgement: sent only for what its store has made durable. */
 export const Ack = Type.Object({

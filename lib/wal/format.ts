@@ -5,7 +5,7 @@
  * ```
  * segment file  <base seq, 16 digits>-<turn of creation, 8 digits>.wal
  * ┌─────────┬─────────┬──────────┬──────────┬───────────────┬────────┬──────────┬────────┐
- * │ magic 4 │ version │ reason 1 │ zero 2   │ epoch 8       │ base 8 │ prev 8   │ crc 4  │  36 bytes
+ * │ magic 4 │ version │ reason 1 │ most 2   │ epoch 8       │ base 8 │ prev 8   │ crc 4  │  36 bytes
  * └─────────┴─────────┴──────────┴──────────┴───────────────┴────────┴──────────┴────────┘
  * record
  * ┌────────────┬────────────────┬─────────┬──────────────────┬─────────┐
@@ -48,6 +48,7 @@ export const CHECKPOINT_NAME = "checkpoint";
 const SEGMENT_MAGIC = 0x57464c48; // "HLFW"
 const CHECKPOINT_MAGIC = 0x43464c48; // "HLFC"
 const OS_BOOT_BYTES = 16;
+const MOST_MAX = 2 ** 16 - 1;
 /** Keeps the check of a zero length from being zero, so that a zeroed sector is no record. */
 const LENGTH_CHECK_XOR = 0xa5a5a5a5;
 
@@ -70,6 +71,8 @@ export interface SegmentHeader {
   /** Last seq given out before `base`. */
   readonly prev: number;
   readonly reason: JumpReason;
+  /** Most records that can have been between `prev` and `base`, 65,535 at most; 0: not known. */
+  readonly most: number;
 }
 
 /** What a checkpoint slot says. */
@@ -138,6 +141,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array<ArrayBuff
   view.setUint32(0, SEGMENT_MAGIC, true);
   bytes[4] = WAL_VERSION;
   bytes[5] = JUMP_REASONS.indexOf(header.reason);
+  view.setUint16(6, Math.min(header.most, MOST_MAX), true);
   setEpoch(bytes, 8, header.epoch);
   setSeq(view, 16, header.base);
   setSeq(view, 24, header.prev);
@@ -154,7 +158,13 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | undefine
   if (view.getUint32(32, true) !== checksum(bytes.subarray(0, 32))) return undefined;
   const reason = JUMP_REASONS[bytes[5]!];
   if (reason === undefined) return undefined;
-  return { epoch: getEpoch(bytes, 8), base: getSeq(view, 16), prev: getSeq(view, 24), reason };
+  return {
+    epoch: getEpoch(bytes, 8),
+    base: getSeq(view, 16),
+    prev: getSeq(view, 24),
+    reason,
+    most: view.getUint16(6, true),
+  };
 }
 
 /** Writes a record into `into` at `offset`, which must have room; returns the offset behind it. */

@@ -13,7 +13,13 @@ import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../errors.ts";
 import { type Clock, type Disk, DiskError, type Random } from "../platform/platform.ts";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import { type Checkpoint, parseSegmentName, segmentName, shortBootId } from "./format.ts";
+import {
+  type Checkpoint,
+  parseSegmentName,
+  SEGMENT_HEADER_BYTES,
+  segmentName,
+  shortBootId,
+} from "./format.ts";
 import { roomFor, SegmentReader, SegmentWriter, type StoredRecord } from "./segment.ts";
 
 /** Most bytes of a tail, and of one of its segments. */
@@ -103,6 +109,8 @@ export interface MemoryTailParts {
   readonly random: Random;
   /** The most that it may be by the log's limit. */
   readonly bytesMax: () => number;
+  /** What the log's limit leaves at present. */
+  readonly roomBytes: () => number;
   /** It failed: what it held must go to the disk now. */
   readonly onFailed: () => void;
 }
@@ -198,15 +206,17 @@ export class MemoryTail {
    * tail is off, or as full as it may be.
    */
   append(seq: number, payload: Uint8Array): number {
-    const { disk } = this.#parts;
+    const { disk, roomBytes } = this.#parts;
     if (disk === undefined || this.#state !== "on") return 0;
     const segmentBytes = Math.min(SEGMENT_BYTES_MAX, Math.floor(this.bytesMax / SEGMENTS));
-    if (this.bytes + (this.#writer?.room(payload) ?? roomFor(payload)) > this.bytesMax) return 0;
+    const most = SEGMENT_HEADER_BYTES + (this.#writer?.room(payload) ?? 3 * roomFor(payload));
+    if (most > Math.min(this.bytesMax - this.bytes, roomBytes())) return 0;
     try {
       if (this.#writer === undefined || this.#writer.bytes >= segmentBytes) {
         this.#seal();
         const name = segmentName(seq, ++this.#turn);
-        const header = { epoch: this.#epoch, base: seq, prev: seq - 1, reason: "none" as const };
+        const reason = "none" as const;
+        const header = { epoch: this.#epoch, base: seq, prev: seq - 1, reason, most: 0 };
         const file = disk.create(name);
         this.#segments.push({ name, end: seq - 1 });
         this.#writer = new SegmentWriter(file, segmentBytes / 8);

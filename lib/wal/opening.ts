@@ -123,6 +123,7 @@ function skipReserve({ checkpoint }: Recovered, { positions, writing }: OpeningP
   const reserved = checkpoint === undefined ? 0 : reservedBy(checkpoint);
   const last = Math.max(prev + RESERVE_RECORDS, reserved);
   positions.skipTo(last);
-  positions.lose(prev + 1, last, "unsynced");
-  writing.jump("unsynced");
+  const most = checkpoint?.unsyncedMax ?? 0;
+  positions.lose(prev + 1, last, "unsynced", most === 0 ? undefined : most);
+  writing.jump("unsynced", most);
 }

@@ -167,12 +167,12 @@ export class Positions {
     this.#runFirst = seq;
   }
 
-  /** `from` to `to` are lost for good, as far as they are not acked; true if that is news. */
-  lose(from: number, to: number, reason: LossReason): boolean {
+  /** `from` to `to` are lost for good, as far as they are not acked, `most` records if that is known; true if that is news. */
+  lose(from: number, to: number, reason: LossReason, most?: number): boolean {
     const first = Math.max(from, this.#highAcked + 1);
     if (first > to) return false;
     const before = this.#gaps.records;
-    const isNews = this.#gaps.add(first, to, reason);
+    const isNews = this.#gaps.add(first, to, reason, most);
     // Numbers that were skipped, or that another host has, are no records that this device lost.
     if (reason !== "unsynced" && reason !== "compacted") {
       this.#lostRecords += this.#gaps.records - before;

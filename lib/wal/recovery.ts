@@ -39,6 +39,8 @@ export interface FoundSegment {
   readonly base: number;
   readonly prev: number;
   readonly reason: JumpReason;
+  /** See `SegmentHeader.most`. */
+  readonly most: number;
   /** Last seq that it holds or held; below `base` where it is empty. */
   end: number;
   bytes: number;
@@ -88,6 +90,11 @@ export function lossOf(reason: JumpReason): LossReason {
     case "none":
       return "corrupt";
   }
+}
+
+/** What a segment says of those that it may be missing. */
+function mostOf({ most }: Pick<FoundSegment, "most">): number | undefined {
+  return most === 0 ? undefined : most;
 }
 
 /** Most records that a segment which can't be read may hold: numbers that may have been given out. */
@@ -146,7 +153,12 @@ export async function recover(disk: Disk): Promise<Recovered> {
   );
   const held = segments.reduce((last, segment) => Math.max(last, segment.end), 0);
   if (lastSeq > Math.max(held, highAcked)) {
-    gaps.add(Math.max(held, highAcked) + 1, lastSeq, lossOf(segments.at(-1)!.reason));
+    gaps.add(
+      Math.max(held, highAcked) + 1,
+      lastSeq,
+      lossOf(newestSegment.reason),
+      mostOf(newestSegment),
+    );
   }
   const tornBytes = newestSegment.unreadable ? 0 : Math.max(0, newestSegment.bytes - tailEnd);
   return {
@@ -217,6 +229,7 @@ async function readHeaders(disk: Disk): Promise<{
       base: parsed.base,
       prev: trusted ? header.prev : parsed.base - 1,
       reason: trusted ? header.reason : "none",
+      most: trusted ? header.most : 0,
       epoch: trusted ? header.epoch : undefined,
       end: parsed.base - 1,
       bytes: size,
@@ -294,7 +307,12 @@ function findGaps(segments: readonly FoundSegment[], highAcked: number): GapList
     if (segment.base > hole) {
       const before: LossReason = index === 0 ? "evicted" : "corrupt";
       gaps.add(hole, Math.min(segment.prev, segment.base - 1), before);
-      gaps.add(Math.max(hole, segment.prev + 1), segment.base - 1, lossOf(segment.reason));
+      gaps.add(
+        Math.max(hole, segment.prev + 1),
+        segment.base - 1,
+        lossOf(segment.reason),
+        mostOf(segment),
+      );
     }
     held = Math.max(held, segment.end);
   }

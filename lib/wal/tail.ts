@@ -17,6 +17,8 @@ export interface Jump {
   readonly reason: JumpReason;
   /** Last seq before it. */
   readonly prev: number;
+  /** See `SegmentHeader.most`. */
+  readonly most: number;
 }
 
 /** See the head of the file. */
@@ -93,7 +95,7 @@ export class Tail {
   }
 
   /** Starts a segment whose first record will be `base`. Throws `DiskError`. */
-  start(base: number, { prev, reason }: Jump): void {
+  start(base: number, { prev, reason, most }: Jump): void {
     assert(this.#writer === undefined, "one segment is open at a time");
     assert(prev < base, `a segment of ${base} on stands behind ${prev}`);
     const name = segmentName(base, ++this.#turn);
@@ -106,13 +108,14 @@ export class Tail {
       base,
       prev,
       reason,
+      most,
       end: base - 1,
       bytes: SEGMENT_HEADER_BYTES,
       headerDamaged: false,
       unreadable: false,
     });
     const writer = new SegmentWriter(file, this.#textMax());
-    writer.start({ epoch: this.#epoch, base, prev, reason });
+    writer.start({ epoch: this.#epoch, base, prev, reason, most });
     this.#writer = writer;
   }
 

@@ -104,6 +104,7 @@ export class Wal {
         clock,
         random,
         bytesMax: () => this.#shareOfBytes,
+        roomBytes: () => this.#bytesMax - this.bytes,
         onFailed: () => {
           this.#writing.spill();
           this.#isCheckpointWanted = true;
@@ -130,8 +131,8 @@ export class Wal {
       segments: this.#segments,
       positions,
       stats: this.stats,
-      // Room for one more segment is kept free, so that appending never meets the limit.
-      bytesMax: () => this.#diskBytesMax - this.#segmentBytes,
+      // Room for the tail and one more segment is kept free, so that appending never meets the limit.
+      bytesMax: () => this.#bytesMax - this.#memory.bytesMax - this.#segmentBytes,
       inMemoryFrom: () => ring.firstSeq ?? Infinity,
     });
     this.#writing = new Writing({
@@ -144,7 +145,7 @@ export class Wal {
       stats: this.stats,
       compaction: this.#compaction,
       segmentBytes: () => this.#segmentBytes,
-      bytesMax: () => this.#diskBytesMax,
+      bytesMax: () => this.#bytesMax - this.#memory.bytes,
       tidy: () => this.#tidy(),
       checkpoint: () => this.#checkpointOrFail(false),
       wake: () => this.#wakeup.wake(),
@@ -372,9 +373,6 @@ export class Wal {
   /** The share of the limit that a segment takes, and the tail in memory. */
   get #shareOfBytes(): number {
     return Math.floor(this.#bytesMax / 16);
-  }
-  get #diskBytesMax(): number {
-    return this.#bytesMax - this.#memory.bytesMax;
   }
   get #segmentBytes(): number {
     const { segmentBytes } = this.#options;

@@ -48,6 +48,8 @@ export class Writing {
   #tail: Tail;
   /** Why the next segment's base may lie above all that the log held before it. */
   #jumpReason: JumpReason | undefined;
+  /** How many records those numbers can have been at most; 0: not known. */
+  #jumpMost = 0;
   #syncing: Promise<boolean> | undefined;
   /** What the directory holds is not known. */
   #isUnread = false;
@@ -76,10 +78,11 @@ export class Writing {
     });
   }
 
-  /** The next seq is where it is because numbers were skipped for that reason. */
-  jump(reason: JumpReason): void {
+  /** The next seq is where it is because numbers were skipped for that reason; `most` were records, 0: not known. */
+  jump(reason: JumpReason, most = 0): void {
     this.#tail.seal();
     this.#jumpReason = reason;
+    this.#jumpMost = most;
   }
 
   /** Makes sure that the open segment can take the next record, so that what was skipped is on record. */
@@ -113,14 +116,18 @@ export class Writing {
     if (compaction.isTooBig) this.#parts.wake();
   }
 
-  /** Writes what neither the disk nor the host has: on return it survives the end of the process. Never throws. */
-  spill(): void {
+  /**
+   * Writes what neither the disk nor the host has, `most` records of it: on return it survives the end of the
+   * process. Never throws.
+   */
+  spill(most = Infinity): void {
     const { positions, ring, stats } = this.#parts;
     if (this.failure.isPresent) return;
     const first = this.#firstToSpill();
     try {
       if (first !== undefined) {
-        for (let item = ring.first(first); item; item = ring.first(item[0] + 1)) {
+        let left = most;
+        for (let item = ring.first(first); item && left-- > 0; item = ring.first(item[0] + 1)) {
           this.write(item[0], item[1]);
         }
       }
@@ -160,13 +167,17 @@ export class Writing {
   }
 
   async #syncNow(): Promise<boolean> {
-    const { positions, stats } = this.#parts;
+    const { positions, stats, compaction, tidy } = this.#parts;
     if (this.failure.isPresent) return false;
     const first = this.#firstToSpill();
     // What acked records leave out looks lost unless the checkpoint says that they are acked.
     const isJump = first !== undefined && first !== this.#tail.nextSeq;
     if (isJump && !await this.#parts.checkpoint()) return false;
-    this.spill();
+    while (this.#firstToSpill() !== undefined && !this.failure.isPresent) {
+      // All at once would meet the limit before anything is evicted for it.
+      if (compaction.isTooBig) await tidy();
+      this.spill(1);
+    }
     if (this.failure.isPresent) return false;
     // Numbers that nothing holds now are acked, lost, or were never used.
     const target = positions.next - 1;
@@ -245,7 +256,7 @@ export class Writing {
     const prev = segments.lastBefore(base) ?? base - 1;
     const isAcked = base - 1 <= positions.everAcked;
     const reason = prev === base - 1 ? "none" : isAcked ? "acked" : this.#jumpReason ?? "none";
-    this.#tail.start(base, { prev, reason });
+    this.#tail.start(base, { prev, reason, most: reason === "unsynced" ? this.#jumpMost : 0 });
     segments.cutBefore(base);
     this.#jumpReason = undefined;
   }

@@ -1,5 +1,6 @@
 /** The node over HTTP: page, status, health and metrics. It only reads. */
 import { Hono } from "hono";
+import { lostRecords } from "../fleet/device.ts";
 import { oneLine } from "../errors.ts";
 import { NODE_METRICS as M } from "../metrics.ts";
 import type { Recent } from "../node/recent.ts";
@@ -113,7 +114,7 @@ function metricsText(status: NodeStatus, memoryBytes: number): string {
     ],
     [M.backlog, one(status.backlog)],
     [M.oldest, one(status.oldest_unacked_ms / 1_000)],
-    [M.gap_records, one(status.gaps.reduce((n, gap) => n + gap.to_seq - gap.from_seq + 1, 0))],
+    [M.gap_records, one(status.gaps.reduce((n, gap) => n + lostRecords(gap), 0))],
     [M.degraded, one(status.degraded ? 1 : 0)],
     [M.downsample, one(status.downsample_n)],
     [M.wal_bytes, one(wal.bytes)],

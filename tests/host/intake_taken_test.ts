@@ -175,6 +175,17 @@ Deno.test("Intake: only a jump of the device's clock counts as one, only what is
   assertEquals(registry.get("a")?.clock_jumps, 2);
 });
 
+Deno.test("Intake: a power cut counts as the records that it can have taken, not as its numbers", () => {
+  const { record, node, ledger, intake, registry } = setUp();
+  record(2_000);
+  const gap = { type: "gap", from_seq: 2, to_seq: 4_097, reason: "unsynced" } as const;
+  assertEquals(intake.gap(node, ledger, { ...gap, records_max: 25 }), "new");
+  assertEquals([intake.counters.gap_records, registry.get("a")?.gap_records], [25, 25]);
+  const after = { ...gap, from_seq: 4_098, to_seq: 4_100 };
+  assertEquals(intake.gap(node, ledger, { ...after, records_max: 25 }), "new");
+  assertEquals(registry.get("a")?.lost_lately?.records, 28);
+});
+
 Deno.test("Intake: of a gap only what is really lost is counted and told", () => {
   const { record, gap, told, intake, registry, added, ledger } = setUp();
   record(3);

@@ -1,9 +1,9 @@
 /** A device in the simulated world, and what its log's files may hold. */
 import {
+  type Checkpoint,
   CHECKPOINT_NAME,
   decodeSlot,
   parseSegmentName,
-  reservedBy,
   SLOT_BYTES,
 } from "../../lib/wal/format.ts";
 import type { Node } from "../../lib/node/node.ts";
@@ -44,13 +44,13 @@ export class Device {
     if (hasMemory) this.memoryDisk = new SimDisk();
   }
 
-  /** The highest number that a start after a power cut now would not use again, by its checkpoint. */
-  get reserved(): number {
+  /** What a start after a power cut now would find in its checkpoint. */
+  get checkpoint(): Checkpoint | undefined {
     const bytes = this.walDisk.durableBytes(CHECKPOINT_NAME);
     const slots = [0, 1].map((index) =>
       decodeSlot(bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES))
     ).filter((slot) => slot !== undefined).sort((a, b) => b.turn - a.turn);
-    return slots[0] === undefined ? 0 : reservedBy(slots[0]);
+    return slots[0];
   }
 
   /** A file of the log can't be read: what only it holds may be lost. */

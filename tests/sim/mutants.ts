@@ -210,6 +210,7 @@ const MUTANTS: Mutant[] = [
     file: "lib/wal/wal.ts",
     find: "if (this.writable) this.#positions.reserve(reserved);",
     put: "this.#positions.reserve(reserved === undefined ? reserved : 2 ** 40);",
+    world: "restored",
   },
   {
     name: "after a power cut numbering goes on above what was found, not above what was reserved",

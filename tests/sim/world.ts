@@ -12,7 +12,7 @@ import type { Connection, Transport } from "../../lib/platform/platform.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import type { RecordContent } from "../../lib/protocol/record.ts";
 import type { RecordRow } from "../../lib/store/store.ts";
-import { parseSegmentName } from "../../lib/wal/format.ts";
+import { parseSegmentName, reservedBy } from "../../lib/wal/format.ts";
 import { type Flags, noFlags, openedIn, wrongColumn, wrongFlags, wrongWithRun } from "./content.ts";
 import { Device, lastSeqOf, START_WALL_MS } from "./device.ts";
 import { SimDisk } from "./disk.ts";
@@ -387,16 +387,20 @@ export class World {
     }
   }
 
-  /** What a power cut would take now is no older than the interval. */
+  /** What a power cut would take now is no older than the interval, and no more than the checkpoint says. */
   #checkAges(device: Device, { wal }: Node): void {
-    const { diskFailed, diskSlow } = device.evidence;
-    if (diskFailed || diskSlow || device.evidence.checkpointLost) return;
+    const { evidence: { diskFailed, diskSlow, checkpointLost }, appendedAtMs, label } = device;
+    if (diskFailed || diskSlow || checkpointLost) return;
     const seq = Math.max(wal.syncedSeq, wal.highAcked) + 1;
-    const ageMs = this.kernel.nowMs - (device.appendedAtMs.get(seq) ?? Infinity);
+    const ageMs = this.kernel.nowMs - (appendedAtMs.get(seq) ?? Infinity);
     if (ageMs > SYNC_MS + 100) {
-      this.oracle.violate(
-        `${device.label}: seq ${seq} is neither synced nor acked for ${ageMs} ms`,
-      );
+      this.oracle.violate(`${label}: seq ${seq} is neither synced nor acked for ${ageMs} ms`);
+    }
+    const most = device.checkpoint?.unsyncedMax ?? 0;
+    if (!wal.tail.in_memory || most === 0) return;
+    const exposed = [...appendedAtMs.keys()].filter((appended) => appended >= seq).length;
+    if (exposed > most) {
+      this.oracle.violate(`${label}: ${exposed} records are in memory only, ${most} were promised`);
     }
   }
 
@@ -446,7 +450,8 @@ export class World {
       const truth = this.truthOf(device);
       truth.synced = Math.max(truth.synced, device.node.wal.syncedSeq);
       const isReserving = device.node.wal.tail.in_memory && !device.evidence.diskFailed;
-      const { reserved } = device;
+      const { checkpoint } = device;
+      const reserved = checkpoint === undefined ? 0 : reservedBy(checkpoint);
       for (const line of new TextDecoder().decode(bytes).split("\n")) {
         if (line.startsWith('{"type":"telemetry"')) {
           this.oracle.sends(truth, line, reserved, isReserving);

@@ -353,3 +353,38 @@ Deno.test("with sync always the tail is not used: each record goes to the disk",
   assertEquals([wal.tail.in_memory, wal.syncedSeq, device.memory.namesNow], [false, 5, []]);
   assertEquals(segments(device.disk).length, 1);
 });
+
+Deno.test("what a power cut can have taken is said with the gap: no less than was lost in fact, over restarts, too", async () => {
+  for (let seed = 0; seed < 10; seed++) {
+    const device = new Device();
+    const wal = await device.start();
+    // The rate is known after a stride.
+    for (let i = 0; i < 3; i++) await device.sample(wal, 1_000, 50);
+    await device.sample(wal, seed * 3);
+    const { highAcked, nextSeq } = wal;
+    device.cutPower(seed);
+    let again = await device.start();
+    const kept = new Set(await readSeqs(again));
+    const gone = range(highAcked + 1, nextSeq - 1).filter((seq) => !kept.has(seq)).length;
+    for (let start = 0; start < 2; start++) {
+      const [gap] = again.gaps.filter(({ reason }) => reason === "unsynced");
+      const { from_seq, to_seq, records_max } = gap!;
+      assert(to_seq - from_seq > 2_000 && records_max! >= gone && records_max! <= 50, `${seed}`);
+      device.kill();
+      again = await device.start();
+    }
+  }
+});
+
+Deno.test("records come faster than ever before: they go to the disk before more are at stake than was said", async () => {
+  const device = new Device();
+  const wal = await device.start();
+  await device.sample(wal, 2_500, 50);
+  const { unsyncedMax } = (await readCheckpoint(device.disk))!;
+  assert(unsyncedMax <= 50, `${unsyncedMax}`);
+  for (let i = 0; i < 200; i++) {
+    append(wal, 5);
+    await device.run(10);
+    assert(wal.nextSeq - 1 - Math.max(wal.syncedSeq, wal.highAcked) <= unsyncedMax);
+  }
+});

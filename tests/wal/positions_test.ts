@@ -197,6 +197,7 @@ function segment(turn: number, base: number, end: number, bytes = 100): FoundSeg
     base,
     prev: base - 1,
     reason: "none",
+    most: 0,
     end,
     bytes,
     headerDamaged: false,

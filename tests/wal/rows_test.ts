@@ -139,6 +139,7 @@ Deno.test("a directory of format version 1 is read, gone on with, and drained", 
     base: 1,
     prev: 0,
     reason: "none",
+    most: 0,
   });
   header[4] = 1;
   new DataView(header.buffer).setUint32(32, crc32(Buffer.from(header.subarray(0, 32))), true);
