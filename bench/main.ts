@@ -12,6 +12,7 @@ import { type Encoding, parseNodeMessage } from "../lib/protocol/message.ts";
 import { encodeContent, linePrefix, recordLine } from "../lib/protocol/record.ts";
 import { WireEncoder } from "../lib/protocol/wire.ts";
 import { Wal } from "../lib/wal/wal.ts";
+import { benchCodec } from "./codec.ts";
 import { Replayer } from "./replayer.ts";
 
 const values = {
@@ -212,6 +213,7 @@ async function benchNode(): Promise<void> {
 }
 
 benchCode();
+benchCodec(note, time);
 await benchWal();
 await benchIngest("ndjson");
 await benchIngest("block");

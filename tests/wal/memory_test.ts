@@ -388,3 +388,18 @@ Deno.test("records come faster than ever before: they go to the disk before more
     assert(wal.nextSeq - 1 - Math.max(wal.syncedSeq, wal.highAcked) <= unsyncedMax);
   }
 });
+
+Deno.test("where the host has lost all, what is in memory goes to a disk that can't hold it, and the disk stays in use", async () => {
+  const device = new Device();
+  const wal = await device.start({ ringRecords: 5_000, bytesMax: 40_000 });
+  for (let i = 0; i < 30; i++) {
+    append(wal, 100);
+    wal.ack(wal.nextSeq - 1);
+    await device.run(1_000);
+  }
+  wal.rewind(0);
+  await device.run(3_000);
+  assertEquals([wal.writable, wal.stats.write_failures], [true, 0]);
+  assert(device.disk.bytes <= 40_000, `${device.disk.bytes} bytes`);
+  assertEquals(await readSeqs(wal), range(1, 3_000), "the ring still has them all");
+});
