@@ -11,10 +11,10 @@ import { DATABASE_NAME } from "../../lib/store/sqlite/store.ts";
 import { hostCommand } from "../command.ts";
 import { eventually } from "../eventually.ts";
 import { EPOCH } from "../messages.ts";
-import { realTest } from "../real.ts";
+import { isAllowed, realTest } from "../real.ts";
 import { hasStrace } from "./strace.ts";
 
-const KILLS = Number(Deno.env.get("HOLDFAST_KILLS") ?? 8);
+const KILLS = Number(isAllowed && Deno.env.get("HOLDFAST_KILLS") || 8);
 /** Of the backlog and of the older database; moving them takes so long about. */
 const RECORDS = 80_000;
 const MOVES_MS = 5_000;
