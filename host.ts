@@ -1,12 +1,13 @@
 /** The host: reads the command line, wires the real world to it, runs until told to stop. */
 import { getLogger } from "@logtape/logtape";
-import { fileOrExit, type Program, readCommandLine, settingsOrExit } from "./lib/cli/settings.ts";
+import { type Program, readCommandLine, settingsOrExit } from "./lib/cli/settings.ts";
 import { storeCommand } from "./lib/cli/export.ts";
 import { forgetCommand } from "./lib/cli/forget.ts";
 import { nodesCommand } from "./lib/cli/nodes.ts";
 import { fail, writeLog } from "./lib/cli/output.ts";
 import { stopSignal } from "./lib/cli/stop.ts";
 import { tailCommand } from "./lib/cli/tail.ts";
+import { keepRenewed, tlsOrExit } from "./lib/cli/tls_files.ts";
 import { topCommand } from "./lib/cli/top.ts";
 import { runView } from "./lib/cli/view.ts";
 import { HOST_SETTINGS, type HostSettings } from "./lib/config/host_settings.ts";
@@ -17,7 +18,7 @@ import { isLoopback, parseAddress } from "./lib/platform/address.ts";
 import { denoClock, denoRandom } from "./lib/platform/deno_clock.ts";
 import { lockDirectory, openDisk } from "./lib/platform/deno_disk.ts";
 import { serve } from "./lib/platform/deno_http.ts";
-import { denoTransport } from "./lib/platform/deno_transport.ts";
+import { type DenoTransport, denoTransport } from "./lib/platform/deno_transport.ts";
 import { seededRandom } from "./lib/platform/seeded_random.ts";
 import { openSqliteStore } from "./lib/store/sqlite/store.ts";
 import type { Store } from "./lib/store/store.ts";
@@ -75,15 +76,14 @@ async function openStore(settings: HostSettings): Promise<Store> {
   }
 }
 
-function transportOf(settings: HostSettings): ReturnType<typeof denoTransport> {
-  const ca = fileOrExit("host", "tls_ca", settings.tls_ca);
-  const cert = fileOrExit("host", "tls_cert", settings.tls_cert);
-  const key = fileOrExit("host", "tls_key", settings.tls_key);
-  if (ca === undefined && cert === undefined && key === undefined) return denoTransport();
-  if (ca === undefined || cert === undefined || key === undefined) {
+/** The transport, and what reads its certificates again. */
+function transportOf(settings: HostSettings): { transport: DenoTransport; renew: () => void } {
+  const tls = tlsOrExit("host", settings);
+  if (tls !== undefined && tls.cert === undefined) {
     fail("host", "TLS needs all of tls_ca, tls_cert and tls_key", 2);
   }
-  return denoTransport({ ca, cert, key });
+  const transport = denoTransport(tls);
+  return { transport, renew: keepRenewed(transport, settings, tls) };
 }
 
 async function run(args: readonly string[]): Promise<void> {
@@ -94,6 +94,8 @@ async function run(args: readonly string[]): Promise<void> {
   await configureLog(settings.log_level, settings.log_format, writeLog);
   const log = getLogger(["holdfast", "host"]);
   const stop = stopSignal();
+  const { transport, renew } = transportOf(settings);
+  Deno.addSignalListener("SIGHUP", renew);
   const store = await openStore(settings);
   let host: Host;
   let web: { address: string; close(): Promise<void> } | undefined;
@@ -102,7 +104,7 @@ async function run(args: readonly string[]): Promise<void> {
       store,
       clock: denoClock,
       random: settings.allow_faults ? seededRandom(settings.fault_seed) : denoRandom,
-      transport: transportOf(settings),
+      transport,
       version: VERSION,
       ...limitsOf(settings),
       faults,

@@ -2,14 +2,9 @@
 import { getLogger } from "@logtape/logtape";
 import { backtestCommand } from "./lib/cli/backtest.ts";
 import { fail, writeLog } from "./lib/cli/output.ts";
-import {
-  fileOrExit,
-  type Program,
-  readCommandLine,
-  readSettings,
-  settingsOrExit,
-} from "./lib/cli/settings.ts";
+import { type Program, readCommandLine, readSettings, settingsOrExit } from "./lib/cli/settings.ts";
 import { stopSignal } from "./lib/cli/stop.ts";
+import { keepRenewed, tlsOrExit } from "./lib/cli/tls_files.ts";
 import { walCommand } from "./lib/cli/wal.ts";
 import { NODE_SETTINGS, type NodeSettings } from "./lib/config/node_settings.ts";
 import { problemText } from "./lib/config/setting.ts";
@@ -28,7 +23,7 @@ import { serve } from "./lib/platform/deno_http.ts";
 import { DenoLed } from "./lib/platform/deno_led.ts";
 import { denoSensorRuntime } from "./lib/platform/deno_sensors.ts";
 import { memoryDiskFor } from "./lib/platform/memory_disk.ts";
-import { denoTransport } from "./lib/platform/deno_transport.ts";
+import { type DenoTransport, denoTransport } from "./lib/platform/deno_transport.ts";
 import { VERSION } from "./lib/version.ts";
 import { createNodeApp } from "./lib/web/node_app.ts";
 
@@ -75,18 +70,11 @@ function nodeIdOf(settings: NodeSettings): string {
   return name.slice(0, 64);
 }
 
-function transportOf(settings: NodeSettings): ReturnType<typeof denoTransport> {
-  const ca = fileOrExit("node", "tls_ca", settings.tls_ca);
-  const cert = fileOrExit("node", "tls_cert", settings.tls_cert);
-  const key = fileOrExit("node", "tls_key", settings.tls_key);
-  if (ca === undefined) {
-    if (cert === undefined && key === undefined) return denoTransport();
-    fail("node", "TLS needs tls_ca, the authority that signed the host's certificate", 2);
-  }
-  if ((cert === undefined) !== (key === undefined)) {
-    fail("node", "tls_cert and tls_key go together", 2);
-  }
-  return denoTransport(cert === undefined || key === undefined ? { ca } : { ca, cert, key });
+/** The transport, and what reads its certificates again. */
+function transportOf(settings: NodeSettings): { transport: DenoTransport; renew: () => void } {
+  const tls = tlsOrExit("node", settings);
+  const transport = denoTransport(tls);
+  return { transport, renew: keepRenewed(transport, settings, tls) };
 }
 
 /** Lets the LED show the node's health, where there is one; what ends that and gives the LED back. */
@@ -120,6 +108,7 @@ async function run(args: readonly string[]): Promise<void> {
   await configureLog(settings.log_level, settings.log_format, writeLog);
   const log = getLogger(["holdfast", "node"]);
   const stop = stopSignal();
+  const { transport, renew } = transportOf(settings);
   await lockOrExit(settings.data);
   let node: Node;
   let web: { address: string; close(): Promise<void> } | undefined;
@@ -136,7 +125,7 @@ async function run(args: readonly string[]): Promise<void> {
       configDisk: openDiskLate(settings.data),
       clock: denoClock,
       random: denoRandom,
-      transport: transportOf(settings),
+      transport,
       sensors: denoSensorRuntime,
       bootId: crypto.randomUUID(),
       osBootId: osBootId(),
@@ -156,6 +145,7 @@ async function run(args: readonly string[]): Promise<void> {
   }
   const stopLed = await startLed(node, settings);
   Deno.addSignalListener("SIGHUP", async () => {
+    renew();
     const read = readSettings(PROGRAM, line);
     try {
       if (!read.ok) throw new Error(read.problems.map(problemText).join("; "));

@@ -22,6 +22,10 @@ export const HOST_METRICS = {
   connections: gauge("host_connections", "Connections at present."),
   connections_total: counter("host_connections_accepted", "Connections accepted."),
   refused: counter("host_connections_refused", "Connections refused at the limit."),
+  untrusted: counter(
+    "host_connections_untrusted",
+    "Connections refused as their certificate can't be trusted.",
+  ),
   nodes: gauge("host_nodes", "Nodes known, by whether they are connected."),
   records: counter("host_records", "New records received."),
   duplicates: counter("host_duplicate_records", "Records received again and not stored again."),

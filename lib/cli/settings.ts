@@ -86,14 +86,3 @@ export function settingsOrExit<T extends SettingTable>(
   if (read.ok) return read.values;
   fail(program.name, read.problems.map(problemText).join(`\n${program.name}: `), EXIT_USAGE);
 }
-
-/** The text of a file named by a setting, or `undefined` where the setting is empty; exits if unreadable. */
-export function fileOrExit(program: string, setting: string, path: string): string | undefined {
-  if (path === "") return undefined;
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    fail(program, `cannot read ${setting} "${path}": ${reason}`, EXIT_USAGE);
-  }
-}

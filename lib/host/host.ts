@@ -3,7 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import { assert } from "../assert.ts";
 import type { HostSettings } from "../config/host_settings.ts";
 import { checkRuntimeConfig, problemsText } from "../config/runtime.ts";
-import { oneLine } from "../errors.ts";
+import { oneLine, printable } from "../errors.ts";
 import type { NodeSummary } from "../fleet/node_info.ts";
 import { summarize } from "../fleet/verdict.ts";
 import { CONFIG_BYTES_MAX } from "../limits.ts";
@@ -75,6 +75,8 @@ export function limitsOf(settings: HostSettings): Omit<
 export interface HostCounters extends IntakeCounters, SessionCounters {
   connections: number;
   refused_connections: number;
+  /** Of whose certificate TLS said that it can't be trusted. */
+  untrusted_connections: number;
 }
 
 const TICK_MS = 1_000;
@@ -103,7 +105,7 @@ export class Host {
   #admission: Admission;
   #sessionParts: SessionParts;
   #sessionCounters: SessionCounters = { bad_lines: 0, session_errors: 0 };
-  #connections = { connections: 0, refused_connections: 0 };
+  #connections = { connections: 0, refused_connections: 0, untrusted_connections: 0 };
   #drivers = new Set<SessionDriver>();
   #stop = new AbortController();
   #running: Promise<unknown>;
@@ -303,6 +305,15 @@ export class Host {
       if (this.#drivers.size >= this.#options.connectionsMax) {
         this.#connections.refused_connections++;
         driver.refuse("busy", "the host has as many connections as it allows", 10_000);
+        continue;
+      }
+      if (accepted.distrust !== undefined) {
+        this.#connections.untrusted_connections++;
+        log.warn("{peer}: refused: {reason}", {
+          peer: accepted.peer,
+          reason: printable(accepted.distrust),
+        });
+        driver.refuse("forbidden", `this host trusts certificates only: ${accepted.distrust}`);
         continue;
       }
       this.#drivers.add(driver);

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
 import tls from "node:tls";
+import { X509Certificate } from "node:crypto";
 import { oneLine } from "../errors.ts";
 import { addressText, isIpAddress, parseAddress } from "./address.ts";
 import type { Connection, Listener, Transport } from "./platform.ts";
@@ -25,17 +26,34 @@ const UNACCEPTED_MAX = 128;
 const LINGER_MS = 1_000;
 const TLS_HANDSHAKE_MS = 10_000;
 
+/** A {@linkcode Transport} whose certificates can be replaced. */
+export interface DenoTransport extends Transport {
+  /** Connections that are made or accepted from now on use these; those that are there live on. */
+  renew(options: TlsOptions): void;
+}
+
 /** TCP, or TLS where `options` are given. Throws one line where this Deno cannot serve TLS. */
-export function denoTransport(options?: TlsOptions): Transport {
+export function denoTransport(options?: TlsOptions): DenoTransport {
+  let current = options;
+  const servers = new Set<ProbedServer>();
   return {
-    connect: (address, signal) => connect(address, signal, options),
-    listen: (address) => listen(address, options),
+    connect: (address, signal) => connect(address, signal, current),
+    listen: (address) => listen(address, () => current, servers),
+    renew(options) {
+      current = options;
+      for (const { server } of servers) (server as tls.Server).setSecureContext(contextOf(options));
+    },
   };
+}
+
+function contextOf(options: TlsOptions): tls.SecureContextOptions {
+  return { ...options, minVersion: "TLSv1.3" };
 }
 
 class SocketConnection implements Connection {
   readonly peer: string;
   readonly identity: string | undefined;
+  readonly distrust: string | undefined;
   #socket: net.Socket;
   #chunks: Uint8Array[] = [];
   #unread = 0;
@@ -46,9 +64,10 @@ class SocketConnection implements Connection {
   #reader: ((chunk: Uint8Array | undefined) => void) | undefined;
   #writers = new Set<() => void>();
 
-  constructor(socket: net.Socket, identity?: string) {
+  constructor(socket: net.Socket, identity?: string, distrust?: string) {
     this.#socket = socket;
     this.identity = identity;
+    this.distrust = distrust;
     const { remoteAddress, remotePort } = socket;
     this.peer = addressText({ host: remoteAddress ?? "unknown", port: remotePort ?? 0 });
     socket.setNoDelay(true);
@@ -151,12 +170,16 @@ function connect(
   });
 }
 
-async function listen(address: string, options: TlsOptions | undefined): Promise<Listener> {
+async function listen(
+  address: string,
+  options: () => TlsOptions | undefined,
+  servers: Set<ProbedServer>,
+): Promise<Listener> {
   const queue: Connection[] = [];
   let waiting: ((connection: Connection | undefined) => void) | undefined;
   let closed = false;
-  const take = (socket: net.Socket, identity?: string) => {
-    const connection = new SocketConnection(socket, identity);
+  const take = (socket: net.Socket, identity?: string, distrust?: string) => {
+    const connection = new SocketConnection(socket, identity, distrust);
     if (waiting !== undefined) {
       waiting(connection);
       waiting = undefined;
@@ -167,14 +190,17 @@ async function listen(address: string, options: TlsOptions | undefined): Promise
   try {
     server = await ProbedServer.listen(
       address,
-      (isProbe) =>
-        options === undefined
+      (isProbe) => {
+        const tls = options();
+        return tls === undefined
           ? net.createServer(
             { allowHalfOpen: true },
             (socket) => isProbe(socket) ? socket.destroy() : take(socket),
           )
-          : tlsServer(options, take),
+          : tlsServer(tls, take);
+      },
     );
+    servers.add(server);
   } catch (error) {
     throw new Error(`cannot listen on ${address}: ${reasonOf(error as Error)}`);
   }
@@ -188,16 +214,37 @@ async function listen(address: string, options: TlsOptions | undefined): Promise
     close() {
       closed = true;
       server.close();
+      servers.delete(server);
       for (const connection of queue.splice(0)) connection.close();
       waiting?.(undefined);
     },
   };
 }
 
-/** A server that lets in only who shows a certificate of the authority. */
+/** Whom a socket's certificate proves, or why it doesn't let anybody in. The runtime doesn't say which it is. */
+function proofOf(socket: tls.TLSSocket): { name: string; distrust?: string } {
+  const name = socket.getPeerCertificate()?.subject?.CN;
+  if (socket.authorized === true && typeof name === "string" && name !== "") return { name };
+  return { name: "", distrust: distrustOf(socket) };
+}
+
+function distrustOf(socket: tls.TLSSocket): string {
+  const { raw } = socket.getPeerCertificate() ?? {};
+  if (raw === undefined) return "it shows no certificate";
+  if (socket.authorized === true) return "its certificate has no common name";
+  const { validFrom, validTo } = new X509Certificate(raw);
+  const now = Date.now();
+  if (Date.parse(validTo) < now) return `its certificate has expired, at ${validTo}`;
+  if (Date.parse(validFrom) > now) {
+    return `its certificate is not valid yet, only from ${validFrom}`;
+  }
+  return "its certificate is of another authority, or can't be verified";
+}
+
+/** A server that trusts only who shows a certificate of the authority, and says why it doesn't trust the others. */
 function tlsServer(
   options: TlsOptions,
-  take: (socket: net.Socket, identity: string) => void,
+  take: (socket: net.Socket, identity: string, distrust?: string) => void,
 ): net.Server {
   const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
   if (major < 2 || (major === 2 && minor < 8)) {
@@ -206,16 +253,15 @@ function tlsServer(
     );
   }
   const server = tls.createServer({
-    ...options,
+    ...contextOf(options),
     allowHalfOpen: true,
     requestCert: true,
-    rejectUnauthorized: true,
-    minVersion: "TLSv1.3",
+    // Here it would end the connection without a word; who is not trusted is told and refused above.
+    rejectUnauthorized: false,
     handshakeTimeout: TLS_HANDSHAKE_MS,
   }, (socket: tls.TLSSocket) => {
-    const name = socket.getPeerCertificate()?.subject?.CN;
-    if (!socket.authorized || typeof name !== "string") socket.destroy();
-    else take(socket, name);
+    const { name, distrust } = proofOf(socket);
+    take(socket, name, distrust);
   });
   server.on("tlsClientError", (_error: Error, socket: tls.TLSSocket) => socket.destroy());
   return server;
@@ -232,6 +278,8 @@ const REASONS: Record<string, string> = {
   ENETUNREACH: "the network is unreachable",
   ETIMEDOUT: "no answer in time",
   ECONNRESET: "the other side refused the connection",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    "its certificate is of another authority than tls_ca, has expired, or isn't valid yet",
 };
 
 function reasonOf(error: Error & { code?: string }): string {

@@ -121,6 +121,8 @@ export interface Connection {
   readonly peer: string;
   /** The identity that TLS proved (common name of the client certificate), if any. */
   readonly identity?: string | undefined;
+  /** Why TLS doesn't trust the other side: it may be told so, and nothing that it sends may be believed. */
+  readonly distrust?: string | undefined;
   /**
    * The next bytes, or `undefined` at the end, after an error and after `close`. One call at a time. The
    * returned view belongs to the caller.

@@ -30,6 +30,7 @@ export async function hostMetrics(host: Host, options: HostMetricsOptions): Prom
     [M.connections, [{ value: host.connections }]],
     [M.connections_total, [{ value: counters.connections }]],
     [M.refused, [{ value: counters.refused_connections }]],
+    [M.untrusted, [{ value: counters.untrusted_connections }]],
     [M.nodes, [
       { value: connected, labels: { state: "connected" } },
       { value: status.nodes_known - connected, labels: { state: "away" } },

@@ -1,4 +1,4 @@
-/** Promise 7: with TLS on, a node is who its certificate says, and only that. Needs openssl. */
+/** Promise 7: with TLS on, a node is who its certificate says, and only that. Needs openssl and faketime. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { realTest } from "../real.ts";
@@ -18,13 +18,35 @@ function makeCertificates(directory: string): void {
       `openssl req -x509 ${key} -days 3650 -subj /CN=${authority} -keyout ${authority}.key -out ${authority}.pem`,
     );
   }
-  for (const [name, authority] of [["localhost", "ca"], ["pump-7", "ca"], ["stranger", "other"]]) {
-    openssl(directory, `openssl req ${key} -subj /CN=${name} -keyout ${name}.key -out ${name}.csr`);
-    openssl(
-      directory,
-      `printf 'subjectAltName=DNS:${name}' > ext; openssl x509 -req -in ${name}.csr -CA ${authority}.pem -CAkey ${authority}.key -CAcreateserial -days 825 -out ${name}.pem -extfile ext`,
-    );
+  certify(directory, "localhost");
+  certify(directory, "pump-7");
+  certify(directory, "stranger", { authority: "other" });
+}
+
+/** A key and a certificate for `name`, in files of that name; made `at` another time, where that is given. */
+function certify(
+  directory: string,
+  name: string,
+  { authority = "ca", at }: { authority?: string; at?: string } = {},
+): void {
+  const key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+  openssl(directory, `openssl req ${key} -subj /CN=${name} -keyout ${name}.key -out ${name}.csr`);
+  openssl(
+    directory,
+    `printf 'subjectAltName=DNS:${name},IP:127.0.0.1' > ext; ${
+      at === undefined ? "" : `faketime '${at}'`
+    } openssl x509 -req -in ${name}.csr -CA ${authority}.pem -CAkey ${authority}.key -CAcreateserial -days 365 -out ${name}.pem -extfile ext`,
+  );
+}
+
+/** Waits until `holds`, for 20 s at most; whether it does. */
+async function comes(holds: () => Promise<boolean>): Promise<boolean> {
+  const deadline = performance.now() + 20_000;
+  while (!await holds()) {
+    if (performance.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
+  return true;
 }
 
 realTest(
@@ -50,14 +72,14 @@ realTest(
     const stranger = await node("stranger", "stranger", tls("stranger"));
     const plain = await node("plain", "plain", []);
     const bare = await node("bare", "bare", ["--tls-ca", `${directory}/ca.pem`]);
-    const deadline = performance.now() + 20_000;
-    while ((await host.status()).store.records < 50 && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    assert(await comes(async () => (await host.status()).store.records >= 50));
     const status = await host.status();
-    assert(status.store.records >= 50);
     assertEquals(status.nodes.map((known: { node_id: string }) => known.node_id), ["pump-7"]);
     assertMatch((await liar.status()).link.last_error, /forbidden/);
+    assertMatch((await stranger.status()).link.last_error, /forbidden.*of another authority/);
+    assertMatch((await bare.status()).link.last_error, /forbidden.*shows no certificate/);
+    assertMatch(host.log, /refused: its certificate is of another authority/);
+    assert(status.counters.untrusted_connections >= 2);
     for (const refused of [liar, stranger, plain, bare]) {
       assertEquals((await refused.status()).link.sessions, 0);
       await refused.kill();
@@ -67,3 +89,79 @@ realTest(
     await Deno.remove(directory, { recursive: true });
   },
 );
+
+realTest(
+  "a certificate is renewed under a running host and node, by address, and each side says what is wrong with one",
+  async () => {
+    const directory = await Deno.makeTempDir({ prefix: "holdfast-tls-" });
+    makeCertificates(directory);
+    const address = `127.0.0.1:${freePort()}`;
+    const tls = (name: string) => [
+      ...["--tls-ca", `${directory}/ca.pem`],
+      ...["--tls-cert", `${directory}/${name}.pem`, "--tls-key", `${directory}/${name}.key`],
+    ];
+    certify(directory, "pump-7", { at: "2024-01-01" });
+    certify(directory, "pump-8", { at: "2037-01-01" });
+    const host = await new Process("host", [
+      ...["--listen", address, "--data", `${directory}/host`, ...tls("localhost")],
+    ]).ready();
+    const node = (id: string) =>
+      new Process("node", [
+        ...["--id", id, "--host", address, "--data", `${directory}/${id}`, ...tls(id)],
+        ...["--send-interval-ms", "100", "--reconnect-ms-max", "200"],
+      ]).ready();
+    const late = await node("pump-7"), early = await node("pump-8");
+    const says = async (process: Process, error: RegExp) =>
+      error.test((await process.status()).link.last_error ?? "");
+    assert(await comes(() => says(late, /forbidden.*certificate has expired/)), late.log);
+    assert(await comes(() => says(early, /forbidden.*certificate is not valid yet/)), early.log);
+    assertMatch(late.log, /a certificate expired \d+ days ago/);
+    // The renewed ones take their place; a signal saves the wait of ten seconds.
+    certify(directory, "pump-7");
+    Deno.kill(late.pid, "SIGHUP");
+    assert(await comes(async () => (await late.status()).link.state === "connected"), late.log);
+    const { sessions } = (await late.status()).link;
+    certify(directory, "localhost");
+    Deno.kill(host.pid, "SIGHUP");
+    assert(
+      await comes(() => Promise.resolve(/certificates were renewed/.test(host.log))),
+      host.log,
+    );
+    assertEquals((await late.status()).link.sessions, sessions, "connections live on");
+    // What can't be used changes nothing.
+    await Deno.writeTextFile(`${directory}/localhost.pem`, "nonsense");
+    Deno.kill(host.pid, "SIGHUP");
+    assert(
+      await comes(() => Promise.resolve(/stay as they were: tls_cert holds no/.test(host.log))),
+    );
+    certify(directory, "pump-8");
+    Deno.kill(early.pid, "SIGHUP");
+    assert(await comes(async () => (await early.status()).link.state === "connected"), early.log);
+    for (const process of [late, early, host]) assertEquals(await process.stop(), 0);
+    await Deno.remove(directory, { recursive: true });
+  },
+);
+
+realTest("files that are no certificates end the start with what is wrong", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "holdfast-tls-" });
+  makeCertificates(directory);
+  const cases: [ca: string, cert: string, key: string, says: RegExp][] = [
+    ["/etc/hostname", "pump-7.pem", "pump-7.key", /tls_ca holds no certificate/],
+    ["ca.pem", "pump-7.key", "pump-7.key", /tls_cert holds no certificate/],
+    ["ca.pem", "pump-7.pem", "pump-7.pem", /tls_key holds no private key/],
+    ["ca.pem", "pump-7.pem", "localhost.key", /tls_key is not the key of tls_cert/],
+    ["ca.pem", "nothing.pem", "localhost.key", /cannot read tls_cert "nothing.pem"/],
+  ];
+  for (const [ca, cert, key, says] of cases) {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", new URL("../../node.ts", import.meta.url).pathname, "--id", "a"],
+        ...["--data", "data", "--tls-ca", ca, "--tls-cert", cert, "--tls-key", key],
+      ],
+      cwd: directory,
+    }).output();
+    assertEquals(code, 2);
+    assertMatch(new TextDecoder().decode(stderr), says);
+  }
+  await Deno.remove(directory, { recursive: true });
+});
