@@ -1,6 +1,6 @@
 /**
  * `deno task bench:day [--seconds N] [--sensor KIND] [--intervals MS,MS,…] [--encoding E] [--sync-interval MS]
- * [--memory auto|off|DIR] [--no-host]`: what a day costs, of
+ * [--memory auto|off|DIR] [--warm-up S] [--no-host]`: what a day costs, of
  * one real node at 10 Hz and its host: bytes on the link, with 52 for each packet's TCP and IP headers, as the
  * kernel counts them for the socket (needs `ss`, of Debian's iproute2), and block writes of both (`/proc/PID/io`).
  */
@@ -14,8 +14,9 @@ const flags = {
   encoding: "block",
   memory: "auto",
   "sync-interval": "2000",
+  "warm-up": "10",
   ...demandFlags(Deno.args, {
-    text: ["seconds", "sensor", "intervals", "encoding", "sync-interval", "memory"],
+    text: ["seconds", "sensor", "intervals", "encoding", "sync-interval", "memory", "warm-up"],
     flag: ["no-host"],
   }).values,
 } as {
@@ -25,6 +26,7 @@ const flags = {
   encoding: string;
   memory: string;
   "sync-interval": string;
+  "warm-up": string;
   "no-host"?: boolean;
 };
 
@@ -78,7 +80,7 @@ for (const interval of flags.intervals.split(",")) {
   ]).ready();
   if (flags["no-host"]) await host.kill();
   // Shapes are told and the detectors warm; from then on whole intervals are counted.
-  const warmUpMs = Math.max(10_000, Number(interval) + 5_000);
+  const warmUpMs = Math.max(1_000 * Number(flags["warm-up"]), Number(interval) + 5_000);
   await new Promise((resolve) => setTimeout(resolve, warmUpMs));
   const first = await count(host, node, address);
   const spanMs = Math.ceil(1_000 * Number(flags.seconds) / Number(interval)) * Number(interval);

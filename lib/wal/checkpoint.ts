@@ -17,7 +17,7 @@ import {
 } from "./format.ts";
 import type { MemoryTail } from "./memory_tail.ts";
 import type { Positions } from "./positions.ts";
-import type { Reservation } from "./reservation.ts";
+import type { Plan, Reservation } from "./reservation.ts";
 
 /** A checkpoint that lags by that much is written even if nothing is compacted. */
 const CHECKPOINT_MS = 60_000;
@@ -68,35 +68,38 @@ export class Checkpoints {
 
   /** Writes what is acked into the tail in memory alone, where there is one. */
   async note(): Promise<void> {
-    await this.#parts.memory.note(this.#current(false));
+    await this.#parts.memory.note(this.#current(false, this.#plan()));
   }
 
   async #write(clean: boolean): Promise<number | undefined> {
-    const { clock, disk, memory } = this.#parts;
+    const { clock, disk, memory, reservation } = this.#parts;
     // The memory first: what the disk names must be there.
-    if (!clean) await memory.note(this.#current(false));
-    const checkpoint = this.#current(clean);
+    if (!clean) await this.note();
+    const plan = this.#plan();
+    const checkpoint = this.#current(clean, plan);
     const { highAcked, tail } = checkpoint;
     this.#turn++;
     await writeCheckpoint(disk, checkpoint);
     this.#acked = highAcked;
     this.#atMs = clock.monotonicMs();
+    if (tail === 0) return undefined;
     memory.confirm(tail);
-    if (tail !== 0) this.#parts.reservation.confirm();
-    return tail === 0 ? undefined : reservedBy(checkpoint);
+    reservation.confirm(plan);
+    return reservedBy(checkpoint);
+  }
+
+  #plan(): Plan {
+    return this.#parts.reservation.plan(this.#parts.positions.settled);
   }
 
   /** What is to be written next. */
-  #current(clean: boolean): Checkpoint {
-    const { epoch, memory, osBootId, positions, reservation } = this.#parts;
+  #current(clean: boolean, plan: Plan): Checkpoint {
+    const { epoch, memory, osBootId, positions } = this.#parts;
     const { highAcked, next, settled } = positions;
     assert(!clean || settled === next - 1, "a clean end has all synced or acked");
     const tail = clean ? 0 : memory.id;
     // Where a tail was on, more may have been sent than what is synced tells.
-    const strides = memory.bytesMax > 0 ? Math.ceil((next - 1 - settled) / STRIDE_RECORDS) : 0;
-    const plan = tail === 0
-      ? { strides: Math.min(strides, STRIDES_MAX), unsyncedMax: 0 }
-      : reservation.plan(settled);
+    const unsettled = memory.bytesMax > 0 ? Math.ceil((next - 1 - settled) / STRIDE_RECORDS) : 0;
     return {
       turn: this.#turn + 1,
       epoch,
@@ -105,7 +108,8 @@ export class Checkpoints {
       clean,
       osBootId: shortBootId(osBootId),
       tail,
-      ...plan,
+      strides: tail === 0 ? Math.min(unsettled, STRIDES_MAX) : plan.strides,
+      unsyncedMax: tail === 0 ? 0 : plan.unsyncedMax,
     };
   }
 }

@@ -19,6 +19,15 @@ export interface Plan {
   readonly strides: number;
   /** See `Checkpoint.unsyncedMax`. */
   readonly unsyncedMax: number;
+  /** Numbers above the last that was given out. */
+  readonly size: number;
+  /** Where the rate is measured from. */
+  readonly last: Moment;
+}
+
+interface Moment {
+  readonly next: number;
+  readonly atMs: number;
 }
 
 /** See the head of the file. */
@@ -26,12 +35,9 @@ export class Reservation {
   #clock: Clock;
   #positions: Positions;
   #intervalMs: number;
-  #last: { readonly next: number; readonly atMs: number };
+  #last: Moment;
   #size = STRIDE_RECORDS_MIN;
   #unsyncedMax = RESERVE_RECORDS;
-  #planned:
-    | { size: number; unsyncedMax: number; last: { readonly next: number; readonly atMs: number } }
-    | undefined;
 
   /** `intervalMs` is the longest time for which a record is neither acked nor synced. */
   constructor(clock: Clock, positions: Positions, intervalMs: number) {
@@ -57,26 +63,23 @@ export class Reservation {
     const { next, settled } = this.#positions;
     const nowMs = this.#clock.monotonicMs();
     const spanMs = nowMs - this.#last.atMs;
-    let size = this.#size, unsyncedMax = this.#unsyncedMax;
+    let size = this.#size, unsyncedMax = this.#unsyncedMax, last = this.#last;
     // A moment says nothing of the rate.
-    const isMeasured = spanMs >= 10 * this.#intervalMs;
-    if (isMeasured) {
+    if (spanMs >= 10 * this.#intervalMs) {
       const perMs = (next - this.#last.next) / spanMs;
       size = Math.max(STRIDE_RECORDS_MIN, Math.ceil(perMs * STRIDE_MS));
       const atRate = Math.ceil(2.5 * perMs * this.#intervalMs);
       unsyncedMax = Math.max(UNSYNCED_MIN, atRate, 2 * (next - 1 - settled));
+      last = { next, atMs: nowMs };
     }
     const strides = Math.min(Math.ceil((next - 1 + size - lastSeq) / STRIDE_RECORDS), STRIDES_MAX);
-    const last = isMeasured ? { next, atMs: nowMs } : this.#last;
-    this.#planned = { size, unsyncedMax, last };
-    return { strides, unsyncedMax };
+    return { strides, unsyncedMax, size, last };
   }
 
-  /** The checkpoint of the last plan is durable. */
-  confirm(): void {
-    if (this.#planned === undefined) return;
-    this.#size = this.#planned.size;
-    this.#unsyncedMax = this.#planned.unsyncedMax;
-    this.#last = this.#planned.last;
+  /** The checkpoint of that plan is durable. */
+  confirm({ size, unsyncedMax, last }: Plan): void {
+    this.#size = size;
+    this.#unsyncedMax = unsyncedMax;
+    this.#last = last;
   }
 }

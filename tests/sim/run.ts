@@ -78,14 +78,16 @@ export async function runSeed(
 
 /** Some worlds sample fast, some have the real database beside the simulated store, some of these forget. */
 function worldFor(seed: number, nodes: number): WorldOptions {
+  // With a small log a tail in memory is soon full at such a rate; with a large one numbers are used up instead.
+  const isFast = seed % 16 === 9, isFastAndLarge = seed % 32 === 17;
   return {
     nodes,
     settings: {
       // Large records, ten a second, fill a small log within a short outage.
       ...(seed % 12 === 5 ? { sensors: ["sim:spike_every_s=20,extra=40"] } : {}),
-      sample_hz: seed % 16 === 9 ? 50 : [1, 2, 10][seed % 3]!,
+      sample_hz: isFast || isFastAndLarge ? 50 : [1, 2, 10][seed % 3]!,
       ring_records: [64, 256, 2_000][(seed >>> 2) % 3]!,
-      wal_bytes_max: [131_072, 262_144, 4_194_304][(seed >>> 4) % 3]!,
+      wal_bytes_max: isFastAndLarge ? 4_194_304 : [131_072, 262_144, 4_194_304][(seed >>> 4) % 3]!,
       wal_sync: seed % 5 === 0 ? "always" as const : "interval" as const,
       encoding: seed % 7 === 0 ? "block" as const : "ndjson" as const,
     },

@@ -403,3 +403,58 @@ Deno.test("where the host has lost all, what is in memory goes to a disk that ca
   assert(device.disk.bytes <= 40_000, `${device.disk.bytes} bytes`);
   assertEquals(await readSeqs(wal), range(1, 3_000), "the ring still has them all");
 });
+
+/** Appends, acks in time and late, a host that is away, and an end in order; `device` may end in the middle. */
+async function work(device: Device, truth: { wal?: Wal }): Promise<void> {
+  const wal = truth.wal = await device.start({ bytesMax: 64_000, segmentBytes: 1_000 });
+  await device.sample(wal, 12, 50);
+  await device.sample(wal, 25);
+  wal.ack(wal.nextSeq - 1);
+  await device.sample(wal, 50, 150);
+  append(wal, 40);
+  await device.run(1_500);
+  wal.ack(wal.nextSeq - 10);
+  await device.close(wal);
+}
+
+Deno.test("killed or without power at any operation of either place: nothing unacked is lost, or what a power cut may take", async () => {
+  const counted = new Device();
+  let operations = 0;
+  counted.disk.onChange = counted.memory.onChange = () => void operations++;
+  await work(counted, {});
+  assert(operations > 150, `${operations} operations`);
+  for (let stop = 1; stop <= operations; stop++) {
+    for (const power of [false, true]) {
+      const device = new Device(), truth: { wal?: Wal } = {};
+      let left = stop, end: { highAcked: number; nextSeq: number; sendable: number } | undefined;
+      const ended = new Promise<void>((resolve) => {
+        device.disk.onChange = device.memory.onChange = () => {
+          if (--left !== 0) return;
+          const { highAcked = 0, nextSeq = 1, sendableThrough: sendable = 0 } = truth.wal ?? {};
+          end = { highAcked, nextSeq, sendable };
+          if (power) device.cutPower(stop);
+          else device.kill();
+          resolve();
+        };
+      });
+      const { kernel } = device;
+      await Promise.race([work(device, truth), ended]);
+      const { highAcked, nextSeq, sendable } = end!;
+      // What was under way when the process ended has no more time.
+      device.kernel = new Kernel();
+      await kernel.runUntil(kernel.nowMs);
+      const wal = await device.start({ bytesMax: 64_000, segmentBytes: 1_000 });
+      const where = `operation ${stop}, ${power ? "power cut" : "killed"}`;
+      const kept = new Map(await readAll(wal));
+      const declared = new Set(lost(wal).flatMap(([from, to]) => range(from, to)));
+      const gone = range(highAcked + 1, nextSeq - 1).filter((seq) => !kept.has(seq));
+      for (const [seq, text] of kept) assertEquals(text, `record ${seq}`, where);
+      for (const seq of gone) {
+        // An append that was under way has not returned.
+        if (seq === nextSeq - 1) continue;
+        assert(power && declared.has(seq), `${where}: ${seq} is lost`);
+      }
+      assert(wal.nextSeq >= nextSeq - 1 && (!power || wal.nextSeq > sendable), where);
+    }
+  }
+});
