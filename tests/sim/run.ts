@@ -89,7 +89,7 @@ function worldFor(seed: number, nodes: number): WorldOptions {
       ring_records: [64, 256, 2_000][(seed >>> 2) % 3]!,
       wal_bytes_max: isFastAndLarge ? 4_194_304 : [131_072, 262_144, 4_194_304][(seed >>> 4) % 3]!,
       wal_sync: seed % 5 === 0 ? "always" as const : "interval" as const,
-      encoding: seed % 7 === 0 ? "block" as const : "ndjson" as const,
+      encoding: seed % 7 < 5 ? "block" as const : "ndjson" as const,
     },
     hasDatabase: seed % 4 === 3,
     hasMemory: seed % 8 !== 3 && seed % 8 !== 6,
