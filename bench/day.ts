@@ -37,6 +37,7 @@ const PACKET_BYTES = 52;
 interface Count {
   readonly link: number;
   readonly node: number;
+  readonly log: number;
   readonly host: number;
   readonly records: number;
   readonly payload: number;
@@ -58,10 +59,11 @@ function written({ pid }: Process): number {
 
 /** What was used up to now. */
 async function count(host: Process, node: Process, address: string): Promise<Count> {
-  const { link, next_seq } = await node.status();
+  const { link, next_seq, wal } = await node.status();
   return {
     link: linkBytes(address),
     node: written(node),
+    log: wal.written_bytes,
     host: flags["no-host"] ? 0 : written(host),
     records: next_seq,
     payload: link.sent_bytes + link.received_bytes,
@@ -99,6 +101,7 @@ for (const interval of flags.intervals.split(",")) {
       ["link, both ways, with TCP and IP", "link"],
       ["link, both ways, without", "payload"],
       ["block writes of the node", "node"],
+      ["of it records of the log, in bytes", "log"],
       ["block writes of the host", "host"],
     ] as const
   ) {

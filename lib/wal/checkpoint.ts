@@ -98,8 +98,9 @@ export class Checkpoints {
     const { highAcked, next, settled } = positions;
     assert(!clean || settled === next - 1, "a clean end has all synced or acked");
     const tail = clean ? 0 : memory.id;
-    // Where a tail was on, more may have been sent than what is synced tells.
-    const unsettled = memory.bytesMax > 0 ? Math.ceil((next - 1 - settled) / STRIDE_RECORDS) : 0;
+    // Where a tail was on, more may have been sent than what is synced tells, and some may be while this is written.
+    const isPlain = clean || memory.bytesMax === 0;
+    const unsettled = isPlain ? 0 : 1 + Math.ceil((next - 1 - settled) / STRIDE_RECORDS);
     return {
       turn: this.#turn + 1,
       epoch,

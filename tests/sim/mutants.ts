@@ -203,9 +203,8 @@ const MUTANTS: Mutant[] = [
   {
     name: "what is written from memory to the disk lacks its first record",
     file: "lib/wal/writing.ts",
-    find: "let item = ring.first(first); item; item = ring.first(item[0] + 1)) {\n          this",
-    put:
-      "let item = ring.first(first + 1); item; item = ring.first(item[0] + 1)) {\n          this",
+    find: "ring.first(Math.max(positions.written, positions.highAcked) + 1)?.[0]",
+    put: "ring.first(Math.max(positions.written, positions.highAcked) + 2)?.[0]",
   },
   {
     name: "numbers are sent above what the disk has reserved",
