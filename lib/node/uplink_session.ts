@@ -16,7 +16,7 @@ import {
 } from "../protocol/message.ts";
 import { linePrefix, recordLine, ShapedRecords } from "../protocol/record.ts";
 import {
-  bytesOf,
+  bytesMaxOf,
   type Decoded,
   type Outgoing,
   WireDecoder,
@@ -285,7 +285,8 @@ export class UplinkSession {
     const line = shaped === undefined
       ? recordLine(this.#prefix, seq, record.payload)
       : this.#shaped.line(seq, shaped);
-    const bytes = bytesOf(line);
+    // What the credit speaks of is never exceeded, whatever the numbers are.
+    const bytes = bytesMaxOf(line);
     if (!this.#uplink.maySend(seq, bytes)) return false;
     lines.push(line);
     this.#uplink.sent(seq, bytes);

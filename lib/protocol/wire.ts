@@ -36,9 +36,9 @@ export interface Decoded {
 /** A line to send: with its newline, or as numbers of a shape. */
 export type Outgoing = Uint8Array | ShapedLine;
 
-/** The bytes that a line takes, newline included; of one that isn't written yet about, by the usual size of numbers. */
-export function bytesOf(line: Outgoing): number {
-  return line instanceof Uint8Array ? line.length : line.shape.bytesUsual + 1;
+/** The most bytes that a line takes, newline included. */
+export function bytesMaxOf(line: Outgoing): number {
+  return line instanceof Uint8Array ? line.length : line.shape.bytesMax + 1;
 }
 
 const NEWLINE = 0x0a;
@@ -243,8 +243,8 @@ export class WireEncoder {
       const builder = this.#blocks.builder();
       for (let bytes = 0, bytesMax = 0; next < lines.length; next++) {
         const line = lines[next]!;
-        bytes += bytesOf(line);
-        bytesMax += line instanceof Uint8Array ? line.length : line.shape.bytesMax + 1;
+        bytes += line instanceof Uint8Array ? line.length : line.shape.bytesUsual + 1;
+        bytesMax += bytesMaxOf(line);
         const isFull = bytes > FRAME_LINES_BYTES_MAX || bytesMax > FRAME_BYTES_MAX;
         if (builder.count > 0 && isFull) break;
         if (!(line instanceof Uint8Array)) builder.addShaped(line);

@@ -1,10 +1,10 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { BlockDecoder, BlockEncoder } from "../../lib/codec/block.ts";
 import { CodecError } from "../../lib/codec/bytes.ts";
 import { ColumnBuilder, valueAt } from "../../lib/codec/column.ts";
-import { Lines, LinesBuilder, NO_GROUP, textsOf } from "../../lib/codec/lines.ts";
-import { decimalOf, NUMBER_MARK, Shape } from "../../lib/codec/shape.ts";
+import { Lines, LinesBuilder, NO_GROUP, ShapeFinder, textsOf } from "../../lib/codec/lines.ts";
+import { bytesOfShaped, decimalOf, NUMBER_MARK, Shape } from "../../lib/codec/shape.ts";
 import { Place, templateOf } from "../../lib/codec/template.ts";
 
 const number = fc.oneof(
@@ -121,4 +121,14 @@ for (
 Deno.test("a text that looks like a place is a text", () => {
   const template = templateOf(new Shape(`{"a":"place 0","b":"place +1","c":${NUMBER_MARK}}`));
   assertEquals(template, { a: "place 0", b: "place +1", c: new Place(0) });
+});
+
+Deno.test("no numbers make a line longer than its shape says", () => {
+  const finder = new ShapeFinder();
+  fc.assert(fc.property(fc.array(number, { minLength: 1, maxLength: 9 }), (values) => {
+    const line = JSON.stringify({ values });
+    const found = finder.find(line)!;
+    assertEquals(new TextDecoder().decode(bytesOfShaped(found)), line);
+    assert(line.length <= found.shape.bytesMax, `${line.length} of ${found.shape.bytesMax}`);
+  }));
 });
