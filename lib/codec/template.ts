@@ -21,8 +21,11 @@ export function templateOf(shape: Shape, skipped = 0): unknown {
   if (text.includes("\\u")) return undefined;
   let column = 0;
   for (const character of text.slice(0, skipped)) if (character === NUMBER_MARK) column++;
+  // One more than what looks like it most; found in one go, as the text may consist of what looks like it.
   let mark = "place ";
-  while (text.includes(mark)) mark += "+";
+  for (const [alike] of text.matchAll(/place \+*/g)) {
+    if (alike.length >= mark.length) mark = alike + "+";
+  }
   // Within a string of JSON the quotes end it, and what follows them is none any more.
   const json = text.slice(skipped).replaceAll(NUMBER_MARK, () => `"${mark}${column++}"`);
   try {
