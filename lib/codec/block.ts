@@ -21,7 +21,7 @@
 import { ByteReader, ByteWriter, CodecError } from "./bytes.ts";
 import { Column } from "./column.ts";
 import { type Group, Lines, LinesBuilder, NO_GROUP, textsOf } from "./lines.ts";
-import { Shape } from "./shape.ts";
+import { NUMBER_MARK, Shape } from "./shape.ts";
 
 const VERSION = 1;
 const FORGET = 1;
@@ -54,11 +54,11 @@ class Shapes {
   #characters = 0;
   #numbers = 0;
 
-  /** Whether there is room for one more. */
-  hasRoom({ text, size }: Shape): boolean {
-    return this.all.length < BLOCK_LIMITS.shapes &&
-      this.#characters + text.length <= BLOCK_LIMITS.characters &&
-      this.#numbers + size <= BLOCK_LIMITS.numbers;
+  /** Whether there is room for one more, with this text. */
+  hasRoom(text: string): boolean {
+    if (this.all.length >= BLOCK_LIMITS.shapes) return false;
+    if (this.#characters + text.length > BLOCK_LIMITS.characters) return false;
+    return this.#numbers + text.split(NUMBER_MARK).length - 1 <= BLOCK_LIMITS.numbers;
   }
 
   /** Its number. */
@@ -138,7 +138,7 @@ export class BlockEncoder {
 
   /** The number of a new shape, which is told in `out`; `undefined` where it finds no room. */
   #make(shape: Shape, out: ByteWriter): number | undefined {
-    if (!this.#shapes.hasRoom(shape)) {
+    if (!this.#shapes.hasRoom(shape.text)) {
       this.#isFull = this.#shapes.all.length > 0;
       return undefined;
     }
@@ -258,9 +258,9 @@ export class BlockDecoder {
   }
 
   #make(text: string): number {
-    const shape = new Shape(text);
-    if (!this.#shapes.hasRoom(shape)) throw new CodecError("too many shapes to remember");
-    return this.#shapes.add(shape);
+    // Before memory is taken for its parts, each of which costs far more than its characters.
+    if (!this.#shapes.hasRoom(text)) throw new CodecError("too many shapes to remember");
+    return this.#shapes.add(new Shape(text));
   }
 
   #text(from: ByteReader): string {

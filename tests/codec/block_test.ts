@@ -177,6 +177,24 @@ Deno.test("what a stream makes the other side remember is bounded", () => {
   assertThrows(() => decoder.decode(one, MAX), CodecError, "too many shapes");
 });
 
+Deno.test("a shape with more numbers than may be remembered is refused before memory is taken for each", () => {
+  const many = 65_000;
+  const length = [many % 128 + 128, Math.floor(many / 128) % 128 + 128, Math.floor(many / 16_384)];
+  const bytes = blockOf(1, 0, 1, 1, 0, ...length, "\0".repeat(many));
+  const { encode } = TextEncoder.prototype;
+  let parts = 0;
+  TextEncoder.prototype.encode = function (text) {
+    parts++;
+    return encode.call(this, text);
+  };
+  try {
+    assertThrows(() => new BlockDecoder().decode(bytes, MAX), CodecError, "too many shapes");
+  } finally {
+    TextEncoder.prototype.encode = encode;
+  }
+  assertEquals(parts, 0, "parts of a shape that were made ready to be written");
+});
+
 Deno.test("any bytes, and any damage to a block, give lines or a CodecError and nothing else", () => {
   const decode = (bytes: Uint8Array) => {
     try {
