@@ -193,8 +193,9 @@ export class LinesBuilder {
   #finder: ShapeFinder;
   #order: number[] = [];
   #groups: { readonly shape: Shape; count: number; readonly columns: ColumnBuilder[] }[] = [];
-  /** By shape, and by the text of it, as the same comes from several streams. */
-  #indexes = new Map<Shape | string, number>();
+  /** By the text of a shape, as the same comes from several streams, and by shape, of which any number may come. */
+  #byText = new Map<string, number>();
+  #byShape = new WeakMap<Shape, number>();
   #plains: string[] = [];
 
   /** Texts are looked at by `finder`. */
@@ -250,7 +251,8 @@ export class LinesBuilder {
     this.#plains = [];
     if (this.#groups.length > GROUPS_KEPT) {
       this.#groups = [];
-      this.#indexes.clear();
+      this.#byText.clear();
+      this.#byShape = new WeakMap();
     }
     for (const group of this.#groups) {
       group.count = 0;
@@ -269,14 +271,15 @@ export class LinesBuilder {
   }
 
   #indexOf(shape: Shape): number {
-    const known = this.#indexes.get(shape) ?? this.#indexes.get(shape.text);
+    const known = this.#byShape.get(shape) ?? this.#byText.get(shape.text);
     if (known !== undefined) {
-      this.#indexes.set(shape, known);
+      this.#byShape.set(shape, known);
       return known;
     }
     const columns = Array.from({ length: shape.size }, () => new ColumnBuilder());
     const index = this.#groups.push({ shape, count: 0, columns }) - 1;
-    this.#indexes.set(shape, index).set(shape.text, index);
+    this.#byShape.set(shape, index);
+    this.#byText.set(shape.text, index);
     return index;
   }
 }

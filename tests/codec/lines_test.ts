@@ -87,6 +87,22 @@ Deno.test("lines that would take more room than allowed are refused, not made", 
   assertThrows(() => new Lines([NO_GROUP], [], ["äöü"]).texts(6), CodecError, "too many");
 });
 
+Deno.test("a builder keeps nothing of shapes that are gone, however often one with the same text comes", () => {
+  const builder = new LinesBuilder();
+  const text = "x".repeat(50_000) + NUMBER_MARK;
+  const used = () => {
+    const { heapUsed, external } = Deno.memoryUsage();
+    return heapUsed + external;
+  };
+  const before = used();
+  for (let i = 0; i < 10_000; i++) {
+    builder.clear();
+    builder.addRows(new Shape(text), [{ numbers: Float64Array.of(i), scale: 0 }], 0, 1);
+  }
+  assertEquals(builder.done().texts().length, 1);
+  assert(used() - before < 250_000_000, `${used() - before} bytes for 10,000 of 50,000 each`);
+});
+
 Deno.test("a template is what the lines of a shape say, with places for numbers", () => {
   const shape = new Shape(
     `${NUMBER_MARK} {"a":${NUMBER_MARK},"b":["x",${NUMBER_MARK}],"a":${NUMBER_MARK},"__proto__":{"c":-0}}`,
