@@ -54,6 +54,8 @@ export interface IntakeOptions {
 export class Intake {
   readonly counters: IntakeCounters = { records: 0, duplicates: 0, gap_records: 0 };
   #options: IntakeOptions;
+  /** Columns whose memory is counted with a record that waits, or waited. */
+  #counted = new WeakSet<RecordColumns["columns"]>();
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -97,7 +99,8 @@ export class Intake {
    */
   records(node: Node, ledger: Ledger, columns: RecordColumns, from: number, to: number): Taken {
     const { registry, activity, commits } = this.#options;
-    const bytes = columns.columns.length * NUMBER_BYTES;
+    // All of the columns stays in memory with the first record of them, whatever becomes of the others.
+    let bytes = this.#counted.has(columns.columns) ? 0 : bytesOf(columns);
     const before = ledger.heldBytes;
     const added: ColumnRow[] = [];
     let taken: Taken = "new", repeated = 0;
@@ -108,6 +111,8 @@ export class Intake {
       else if (!ledger.offer(row, bytes)) repeated++;
       else {
         added.push(row);
+        this.#counted.add(columns.columns);
+        bytes = 0;
         if (ledger.isTooScattered) taken = "too_scattered";
       }
       if (taken !== "new") break;
@@ -181,6 +186,11 @@ export class Intake {
   #tell(found: readonly HostEvent[]): void {
     for (const { kind, nodeId, detail } of found) this.#options.events.add(kind, nodeId, detail);
   }
+}
+
+/** Memory of columns and of what their lines have in common. */
+function bytesOf({ shape, columns, seq }: RecordColumns): number {
+  return shape.text.length + columns.length * seq.numbers.length * NUMBER_BYTES;
 }
 
 function newestOf(rows: readonly ColumnRow[]): ColumnRow {

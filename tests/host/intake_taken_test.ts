@@ -1,5 +1,5 @@
 /** What becomes of a record and of a gap: each is stored, counted, told and shown once. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { LinesBuilder, type Run } from "../../lib/codec/lines.ts";
 import { Activity } from "../../lib/host/activity.ts";
 import { AnomalyEvents } from "../../lib/host/anomaly_events.ts";
@@ -154,6 +154,28 @@ Deno.test("Intake: of records in columns those before a refused one are stored, 
   const other = full.join("b");
   assertEquals(full.records([2, 3], {}, other), "no_room");
   assertEquals([full.ledger.waitingRecords, full.registry.get("b")?.records], [1, 0]);
+});
+
+Deno.test("Intake: records in columns count with all that they keep in memory, once", () => {
+  const { records, added, ledger } = setUp();
+  const seqs = Array.from({ length: 1_000 }, (_, i) => i + 1);
+  records(seqs);
+  const ofAll = ledger.heldBytes;
+  assertEquals(added, [[1_000, ofAll]]);
+  // One of them alone is new, but the numbers of all stay with it.
+  records([...seqs.slice(1), 1_001]);
+  const { source } = ledger.beginCommit().records.at(-1)!;
+  const kept = source!.columns.columns.reduce((sum, { numbers }) => sum + numbers.byteLength, 0);
+  assert(ledger.heldBytes - ofAll >= kept, `${ledger.heldBytes - ofAll} counted, ${kept} kept`);
+  assert(ledger.heldBytes <= 2 * ofAll, "no more than if all were new");
+});
+
+Deno.test("Intake: a long text that records in columns have in common counts, as it does in lines", () => {
+  const { records, ledger } = setUp();
+  const note = "x".repeat(50_000);
+  records([1, 2], { note });
+  assert(ledger.heldBytes > note.length, `${ledger.heldBytes}`);
+  assert(ledger.heldBytes < 2 * note.length, "once for all that share it");
 });
 
 Deno.test("Intake: each record that waits adds its own memory, also behind others", () => {
