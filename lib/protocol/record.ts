@@ -30,6 +30,9 @@ export const EPOCH_PATTERN = "^[0-9a-f]{16}$";
 /** A seq: 1, 2, 3 … */
 export const Seq = Type.Integer({ minimum: 1, maximum: SEQ_MAX });
 
+/** Any name. Said so, as the pattern of a plain string leaves out names with line breaks, and what they hold. */
+const Name = Type.String({ pattern: "^[^]*$" });
+
 /** One flagged metric: its value's distance from the mean of its window in standard deviations. */
 export const MetricAnomaly = Type.Object({
   z: Type.Number(),
@@ -60,8 +63,8 @@ export type AnomalyEvent = Type.Static<typeof AnomalyEvent>;
 /** How a downsampled record was made: sample count, lowest and highest value of each metric. */
 export const Aggregate = Type.Object({
   n: Type.Integer({ minimum: 1, maximum: AGG_SAMPLES_MAX }),
-  min: Type.Record(Type.String(), Type.Number()),
-  max: Type.Record(Type.String(), Type.Number()),
+  min: Type.Record(Name, Type.Number()),
+  max: Type.Record(Name, Type.Number()),
 });
 
 const content = {
@@ -71,19 +74,19 @@ const content = {
   ts_mono_ms: Type.Number(),
   boot_id: Type.String({ maxLength: 64 }),
   /** Value of each metric that could be read; the mean where `agg` is present. */
-  metrics: Type.Record(Type.String(), Type.Number(), { maxProperties: RECORD_METRICS_MAX }),
+  metrics: Type.Record(Name, Type.Number(), { maxProperties: RECORD_METRICS_MAX }),
   agg: Type.Optional(Aggregate),
   anomaly: Type.Object({
     is_anomaly: Type.Boolean(),
     /** The highest score of any metric; 0 or more. */
     score: Type.Number({ minimum: 0 }),
     /** Only the metrics that are flagged. */
-    metrics: Type.Record(Type.String(), MetricAnomaly),
+    metrics: Type.Record(Name, MetricAnomaly),
     /** What is told of events in this record; absent where there is nothing. */
     events: Type.Optional(Type.Array(AnomalyEvent, { maxItems: 64 })),
   }),
   /** Verdict or value of each diagnostic, by name. */
-  diagnostics: Type.Record(Type.String(), Type.Unknown()),
+  diagnostics: Type.Record(Name, Type.Unknown()),
   degraded: Type.Boolean(),
   cfg_version: Type.Integer({ minimum: 0, maximum: CFG_VERSION_MAX }),
 };
