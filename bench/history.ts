@@ -1,7 +1,7 @@
 /**
  * `deno task bench:history [--days D] [--data DIR]`: fills a host's store with D days of one node's records at
  * 10 Hz, then asks a real host process for charts over HTTP as its page does. 30 days are 26 million records and
- * about 9 GB; a directory that is filled already is used as it is.
+ * half a gigabyte; a directory that is filled already is used as it is.
  */
 import { demandFlags } from "../lib/config/flags.ts";
 import { Process } from "../lib/demo/processes.ts";

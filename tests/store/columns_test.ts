@@ -7,6 +7,8 @@ import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { RecordShapes } from "../../lib/protocol/record_columns.ts";
 import { allRecords } from "../../lib/store/sqlite/block_tables.ts";
 import { packBatch } from "../../lib/store/sqlite/pack.ts";
+import { readSeries } from "../../lib/store/sqlite/queries.ts";
+import { addRows, Columns, planSeries } from "../../lib/store/series.ts";
 import { ColumnRow, type RecordRow } from "../../lib/store/store.ts";
 import { EPOCH, telemetry } from "../messages.ts";
 import { openEngine } from "./in_memory.ts";
@@ -102,5 +104,36 @@ Deno.test("records in columns are stored and summed up as the same records as li
     for (const { engine } of [byLines, byColumns]) while (engine.sumUp());
     assert(inColumns > 20, `${inColumns} of ${seq} in columns`);
     assertEquals(tables(byColumns.db), tables(byLines.db), `seed ${seed}`);
+  }
+});
+
+Deno.test("a short chart is what the records of its window say, in whatever form they are stored", () => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const random = seededRandom(seed);
+    const { db, engine } = openEngine();
+    let seq = 0;
+    for (let commit = 0; commit < 5; commit++) {
+      const lines = Array.from({ length: 1 + random.below(200) }, () => lineOf(random, ++seq));
+      const state = { node_id: "a", epoch: EPOCH, high_acked: seq, ranges: [], max_seq: seq };
+      const batch = { state, rangesChanged: true, records: rowsInColumns(lines), gaps: [] };
+      engine.commit([packBatch(batch, START)], START);
+      while (engine.sumUp());
+      if (commit === 3) engine.sealSome(START + 86_400_000, 1_000);
+    }
+    const rows = [...allRecords(db)].sort((one, other) => one.seq - other.seq);
+    for (const metric of ["temp_c", "rail_v", "nothing"]) {
+      const from_wall_ms = START + random.below(20_000);
+      const to_wall_ms = from_wall_ms + 1 + random.below(50_000);
+      const query = { node_id: "a", metric, from_wall_ms, to_wall_ms, points: 1_000 };
+      const plan = planSeries(query, true);
+      assertEquals(plan.level, "raw");
+      const columns = new Columns(plan, to_wall_ms);
+      addRows(columns, query, rows);
+      const { mean: expected, ...others } = columns.result(true);
+      const { mean, ...found } = readSeries(db, query, true);
+      assertEquals(found, others, `seed ${seed}, ${metric}`);
+      const rounded = (values: readonly number[]) => values.map((value) => value.toPrecision(12));
+      assertEquals(rounded(mean), rounded(expected));
+    }
   }
 });

@@ -177,8 +177,17 @@ function linesIn(bytes: Uint8Array): Lines {
   return new BlockDecoder().decode(plain, LINES_BYTES_MAX);
 }
 
+/** The record of a line; `undefined` where it is none. */
+export function rowOrNone(line: string, seq: number): BlockRow | undefined {
+  try {
+    return rowOf(line, seq);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The record of a line. Throws where it is none. */
-export function rowOf(line: string, seq: number): BlockRow {
+function rowOf(line: string, seq: number): BlockRow {
   const ends: number[] = [];
   for (let at = -1; ends.length < 4;) {
     at = line.indexOf(" ", at + 1);

@@ -1,7 +1,6 @@
 /** What is asked of the database, as functions of it. Callers have rolled up before a query by time. */
 import { CFG_VERSION_MAX, SEQ_JUMP_MAX, SEQ_MAX } from "../../limits.ts";
 import {
-  addRows,
   Columns,
   finite,
   planSeries,
@@ -12,6 +11,7 @@ import {
 import type { Database } from "../../platform/sqlite.ts";
 import type { BlockRow } from "./block.ts";
 import { type Block, blocksOf, rowsOf } from "./block_tables.ts";
+import { addRecords } from "./raw_series.ts";
 import {
   type ConfigRow,
   type EpochState,
@@ -155,13 +155,7 @@ function recordsByTime(db: Database, query: RecordQuery): StoredRow[] {
       ? Math.max(span.from_seq, cursor.seq + 1)
       : span.from_seq;
     const to = isResumed && newest_first ? Math.min(span.to_seq, cursor.seq - 1) : span.to_seq;
-    const wanted = {
-      ...query,
-      from,
-      to,
-      fromMs: Math.max(span.bucket, query.from_wall_ms ?? 0),
-      toMs: Math.min(span.bucket + ROLLUP_MS.fine, query.to_wall_ms ?? Infinity),
-    };
+    const wanted = { ...query, from, to, ...timesOf(span, query) };
     for (const block of blocksOf(db, { node_id, epoch, from, to, anomalies_only, newest_first })) {
       const isKnown = known?.block.id === block.id && known.block.to_seq === block.to_seq;
       if (!isKnown) known = { block, rows: rowsOf(block) };
@@ -178,6 +172,17 @@ interface SpanRow {
   readonly from_seq: number;
   readonly to_seq: number;
   readonly records: number;
+}
+
+/** The times of a span that lie in the window. */
+function timesOf(
+  { bucket }: SpanRow,
+  { from_wall_ms = 0, to_wall_ms = Infinity }: Pick<RecordQuery, "from_wall_ms" | "to_wall_ms">,
+): { fromMs: number; toMs: number } {
+  return {
+    fromMs: Math.max(bucket, from_wall_ms),
+    toMs: Math.min(bucket + ROLLUP_MS.fine, to_wall_ms),
+  };
 }
 
 /** The spans in which records of the window may lie, in the order asked for. */
@@ -233,8 +238,13 @@ export function readSeries(db: Database, query: SeriesQuery, complete: boolean):
   if (plan.level === "raw") {
     const columns = new Columns(plan, query.to_wall_ms);
     const { node_id, from_wall_ms, to_wall_ms } = query;
-    const rows = recordsByTime(db, { node_id, from_wall_ms, to_wall_ms, limit: RAW_RECORDS_MAX });
-    addRows(columns, query, rows);
+    const spans = spansOf(db, { node_id, from_wall_ms, to_wall_ms });
+    addRecords(
+      db,
+      query,
+      [...spans].map((span) => ({ ...span, ...timesOf(span, query) })),
+      columns,
+    );
     return columns.result(complete);
   }
   return rolledUp(db, query, plan, complete);

@@ -6,7 +6,7 @@
 import { type Database, isConstraint } from "../../platform/sqlite.ts";
 import { valueAt } from "../../codec/column.ts";
 import { type Lines, type Run, textsOf } from "../../codec/lines.ts";
-import { type BlockRow, decodeLines, rowOf, STORED } from "./block.ts";
+import { type BlockRow, decodeLines, rowOrNone, STORED } from "./block.ts";
 import { type Block, blocksInOrder, ID_MAX, rowsOf } from "./block_tables.ts";
 import { addTo, bucketOf, ROLLUP_MS, samplesOf, SERIES_PER_NODE_MAX, type Sum } from "../series.ts";
 import { type SampledColumns, Samplings, sumOf } from "./sampled.ts";
@@ -307,13 +307,5 @@ export class RollUp {
 
   #writeMark(id: number): void {
     this.#db.sql("UPDATE host SET value = ? WHERE key = 'rolled_up'").run(String(id));
-  }
-}
-
-function rowOrNone(text: string, seq: number): BlockRow | undefined {
-  try {
-    return rowOf(text, seq);
-  } catch {
-    return undefined;
   }
 }
