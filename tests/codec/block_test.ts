@@ -177,6 +177,13 @@ Deno.test("what a stream makes the other side remember is bounded", () => {
   assertThrows(() => decoder.decode(one, MAX), CodecError, "too many shapes");
 });
 
+Deno.test("what has too many characters is refused before memory is taken for its numbers", () => {
+  const shape = "x".repeat(10_000) + "\0";
+  // It ends where the numbers would begin: who looks for them says that.
+  const bytes = blockOf(...[1, 0, 200, 1, 1, ...new Array(199).fill(2), 0, 145, 78, shape]);
+  assertThrows(() => new BlockDecoder().decode(bytes, MAX), CodecError, "too many characters");
+});
+
 Deno.test("a shape with more numbers than may be remembered is refused before memory is taken for each", () => {
   const many = 65_000;
   const length = [many % 128 + 128, Math.floor(many / 128) % 128 + 128, Math.floor(many / 16_384)];
@@ -193,6 +200,25 @@ Deno.test("a shape with more numbers than may be remembered is refused before me
     TextEncoder.prototype.encode = encode;
   }
   assertEquals(parts, 0, "parts of a shape that were made ready to be written");
+});
+
+Deno.test("a stream that forgets its shapes has room for as many numbers again", () => {
+  const decoder = new BlockDecoder();
+  const size = 3_000;
+  for (let i = 0; i < 4; i++) {
+    const text = "\0".repeat(size);
+    const bytes = blockOf(1, 1, 1, 1, 0, size % 128 + 128, Math.floor(size / 128), text);
+    const block = new Uint8Array(bytes.length + size);
+    block.set(bytes);
+    assertEquals(decoder.decode(block, MAX).texts(), ["0".repeat(size)]);
+  }
+});
+
+Deno.test("numbers that rise, stand still for a block and rise again come back as they were", () => {
+  const rising = (from: number) => Array.from({ length: 60 }, (_, i) => `${from + 1_000_003 * i}`);
+  const last = rising(0).at(-1)!;
+  const blocks = [rising(0), new Array(60).fill(last), rising(Number(last) + 5), rising(7)];
+  assertEquals(carried(blocks), blocks);
 });
 
 Deno.test("any bytes, and any damage to a block, give lines or a CodecError and nothing else", () => {

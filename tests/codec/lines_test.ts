@@ -87,6 +87,18 @@ Deno.test("lines that would take more room than allowed are refused, not made", 
   assertThrows(() => new Lines([NO_GROUP], [], ["äöü"]).texts(6), CodecError, "too many");
 });
 
+Deno.test("lines never take more bytes than they say at most, nor hundreds of times less", () => {
+  fc.assert(fc.property(fc.array(number, { minLength: 1, maxLength: 40 }), (values) => {
+    const builder = new LinesBuilder();
+    for (const value of values) builder.addText(`{"ä":${value}}`);
+    builder.addText("plain: ä");
+    const lines = builder.done();
+    const bytes = new TextEncoder().encode(lines.texts().join("\n") + "\n").length;
+    assert(lines.bytesMax >= bytes, `${lines.bytesMax} at most, ${bytes} in fact`);
+    assert(lines.bytesMax <= 10 * bytes, `${lines.bytesMax} at most, ${bytes} in fact`);
+  }));
+});
+
 Deno.test("a builder keeps nothing of shapes that are gone, however often one with the same text comes", () => {
   const builder = new LinesBuilder();
   const text = "x".repeat(50_000) + NUMBER_MARK;

@@ -140,6 +140,12 @@ Deno.test("Intake: records in columns are each stored, counted and shown once, a
   assertEquals(activity.of(node, 0, 0).last, { temp_c: 9 });
 });
 
+Deno.test("Intake: of records in columns the newest is shown, wherever it stands", () => {
+  const { records, activity, node } = setUp();
+  records([3, 9, 4]);
+  assertEquals(activity.of(node, 0, 0).last, { temp_c: 9 });
+});
+
 Deno.test("Intake: of records in columns those before a refused one are stored, and none behind it", () => {
   const far = setUp();
   assertEquals(far.records([1, 2, SEQ_JUMP_MAX + 3, 3]), "too_far");

@@ -1,5 +1,7 @@
 /** A session on a connection, as the host keeps it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { SEQ_JUMP_MAX } from "../../lib/limits.ts";
+import { WireEncoder } from "../../lib/protocol/wire.ts";
 import { settle, TestHost, until } from "../web/test_host.ts";
 import { realTest } from "../real.ts";
 
@@ -133,3 +135,45 @@ realTest(
     await test.stop();
   },
 );
+
+/** A connected node that speaks blocks, and how it says lines in one of them. */
+async function connectWithBlocks(test: TestHost) {
+  const wire = await test.connect("pump-7", { encodings: ["block"] });
+  const encoder = new WireEncoder();
+  encoder.use("block");
+  const say = (...records: readonly unknown[]) =>
+    wire.sayBytes(
+      encoder.encode(
+        records.map((record) => new TextEncoder().encode(JSON.stringify(record) + "\n")),
+      ),
+    );
+  return { wire, say };
+}
+
+realTest(
+  "of a block nothing behind a record that is refused is taken in, of whatever shape",
+  async () => {
+    const test = await TestHost.start();
+    const { wire, say } = await connectWithBlocks(test);
+    const records = [1, SEQ_JUMP_MAX + 9, 2].map((seq) => test.record("pump-7", seq));
+    say(...records, test.record("pump-7", 3, { note: "of another shape" }));
+    await until("the node is sent away", () => wire.isClosed);
+    await until("what came before it is stored", async () => {
+      await test.clock.advance(100);
+      return (await test.host.store.size()).records > 0;
+    });
+    assertEquals(test.host.registry.nodes[0]!.records, 1);
+    assertEquals((await test.host.store.size()).records, 1);
+    await test.stop();
+  },
+);
+
+realTest("a fault that doubles records doubles those that come in blocks, too", async () => {
+  const test = await TestHost.start({ allowFaults: true });
+  const { say } = await connectWithBlocks(test);
+  test.host.faults.add({ kind: "duplicate", p: 1 });
+  say(...[1, 2, 3].map((seq) => test.record("pump-7", seq)));
+  await until("they are taken in", () => test.host.registry.nodes[0]?.records === 3);
+  assertEquals(test.host.registry.nodes[0]!.duplicates, 3);
+  await test.stop();
+});

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { LinesBuilder, type Run } from "../../lib/codec/lines.ts";
 import { Session } from "../../lib/host/session.ts";
 import type { Range } from "../../lib/protocol/ranges.ts";
 import { hello, telemetry } from "../messages.ts";
@@ -77,6 +78,16 @@ Deno.test("Session counts a node as gone after three silent heartbeats, and a mu
   welcome(late, 9_000);
   assertEquals(late.checkSilence(11_999), undefined);
   assertEquals(late.checkSilence(12_000)?.kind, "refuse");
+});
+
+Deno.test("Session takes records in columns for a sign of life, as it does lines", () => {
+  const session = opened();
+  const builder = new LinesBuilder();
+  builder.addText(JSON.stringify(telemetry("pump-7", 1, { ts_wall_ms: 0, ts_mono_ms: 0 }, {})));
+  const [run] = builder.done().runs() as Iterable<Run>;
+  assertEquals(session.receiveColumns(run!, 2_000)?.seq.numbers, Float64Array.of(1));
+  assertEquals(session.checkSilence(4_999), undefined);
+  assertEquals(session.checkSilence(5_000)?.kind, "refuse");
 });
 
 Deno.test("Session acks what moved, once, and again each time that something comes which is known", () => {

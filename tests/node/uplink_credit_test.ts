@@ -56,6 +56,16 @@ Deno.test("a credit that an ack names counts from then on, be it more or less", 
   assertEquals(uplink.plan(3).backlog?.records, 2);
 });
 
+Deno.test("an ack that comes soon lets more of the backlog go at once, not with the next ack", () => {
+  const uplink = open(logWith(1_000), welcome(1_000));
+  uplink.plan(0);
+  send(uplink, seqs(1, 5), 100_000);
+  const before = uplink.plan(10).backlog!.bytes;
+  uplink.receive({ type: "ack", high_acked: 1 }, 50);
+  const more = uplink.plan(50).backlog!.bytes - before;
+  assert(more > 100_000, `${more} bytes more, of which the acked record left 100,000`);
+});
+
 Deno.test("whatever the host sends shows that it lives", () => {
   const messages: HostMessage[] = [
     { type: "ack", high_acked: 0 },

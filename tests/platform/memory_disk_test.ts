@@ -44,10 +44,10 @@ realTest(
     const plants: ((place: string, shared: string) => Promise<void>)[] = [
       (place, shared) => Deno.symlink(shared, place),
       (place) => Deno.writeTextFile(place, ""),
-      async (place) => {
+      ...[0o777, 0o770, 0o710, 0o704].map((mode) => async (place: string) => {
         await Deno.mkdir(place);
-        await Deno.chmod(place, 0o777);
-      },
+        await Deno.chmod(place, mode);
+      }),
     ];
     for (const plant of plants) {
       const { data, shared, end } = await directories();
@@ -100,6 +100,32 @@ realTest(
     }
     if (before === undefined) Deno.env.delete("RUNTIME_DIRECTORY");
     else Deno.env.set("RUNTIME_DIRECTORY", before);
+    await end();
+  },
+);
+
+realTest(
+  "memory-backed storage: what a run left is found, also where a better place has come since",
+  async () => {
+    const { data, end } = await directories();
+    const before = Deno.env.get("RUNTIME_DIRECTORY");
+    const use = (path: string | undefined) =>
+      path === undefined
+        ? Deno.env.delete("RUNTIME_DIRECTORY")
+        : Deno.env.set("RUNTIME_DIRECTORY", path);
+    const service = await Deno.makeTempDir({ dir: "/dev/shm" }).catch(() => undefined);
+    if (service !== undefined) {
+      use(undefined);
+      const first = memoryDiskFor("auto", data)!;
+      await first.disk.list();
+      first.disk.create("a").close();
+      use(service);
+      const second = memoryDiskFor("auto", data)!;
+      assertEquals(await second.disk.list(), ["a"]);
+      await Deno.remove(first.place!, { recursive: true });
+      await Deno.remove(service, { recursive: true });
+    }
+    use(before);
     await end();
   },
 );

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { crc32, deflateRawSync } from "node:zlib";
 import fc from "fast-check";
+import { ShapeFinder } from "../../lib/codec/lines.ts";
 import { LINE_BYTES_MAX } from "../../lib/limits.ts";
 import { parseHostMessage, parseNodeMessage } from "../../lib/protocol/message.ts";
 import { RangeSet } from "../../lib/protocol/ranges.ts";
@@ -142,6 +143,36 @@ Deno.test("WireDecoder refuses a frame that inflates without end", () => {
   const bomb = Uint8Array.of(1, ...deflateRawSync(new Uint8Array(8_000_000)));
   assert(bomb.length < 10_000);
   assertEquals(decode(decoderFor("block").push(framed(bomb))).bad?.code, "too_long");
+});
+
+/** A line of that many numbers, which are as long as numbers can be. */
+function longNumbers(count: number): Uint8Array {
+  const numbers = Array.from({ length: count }, (_, i) => -1.2345678901234567e-290 * (1 + i / 7));
+  return encoder.encode(JSON.stringify(numbers) + "\n");
+}
+
+Deno.test("a line is too long by what its numbers take, in columns as well", () => {
+  const line = longNumbers(3_500);
+  assert(line.length > LINE_BYTES_MAX + 1, `${line.length}`);
+  for (const encoding of ["ndjson", "block"] as const) {
+    const { lines, bad } = decode(decoderFor(encoding).push(encodeLines(encoding, [line])));
+    assertEquals([lines, bad?.code], [[], "too_long"]);
+  }
+});
+
+Deno.test("frames of lines by their numbers are taken by the other side, however long the numbers are", () => {
+  const line = longNumbers(2_400);
+  const text = new TextDecoder().decode(line.subarray(0, -1));
+  const { shape, numbers } = new ShapeFinder().find(text)!;
+  const count = 60;
+  const wire = new WireEncoder();
+  wire.use("block");
+  const bytes = wire.encode(
+    new Array(count).fill({ shape, numbers: Array.from(numbers), start: 0 }),
+  );
+  const { lines, bad } = decode(decoderFor("block").push(bytes));
+  assertEquals([lines.length, bad], [count, undefined]);
+  assert(lines.every((one) => one === text));
 });
 
 Deno.test("blocks of one direction go on from each other: records of a second cost a few bytes each", () => {

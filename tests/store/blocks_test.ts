@@ -9,7 +9,7 @@ import {
   encodeBlock,
   joinBlocks,
 } from "../../lib/store/sqlite/block.ts";
-import { allRecords } from "../../lib/store/sqlite/block_tables.ts";
+import { allRecords, makeBlock } from "../../lib/store/sqlite/block_tables.ts";
 import { openDatabase, SqliteEngine } from "../../lib/store/sqlite/engine.ts";
 import { countLegacyRecords, moveLegacyRecords } from "../../lib/store/sqlite/legacy_records.ts";
 import { packBatch } from "../../lib/store/sqlite/pack.ts";
@@ -233,6 +233,11 @@ Deno.test("a damaged block costs its own records, before and after it would be s
   engine.keepWithin({ ageMs: 1 });
   while (engine.retention.slice(START + HOUR_MS, 0));
   assertEquals(engine.records, 0);
+});
+
+Deno.test("a block came when the youngest of its records came, wherever that stands: retention waits for it", () => {
+  const { received_wall_ms, from_seq, to_seq } = makeBlock(range(5, 7), (i) => [1, 9, 4][i]!);
+  assertEquals([received_wall_ms, from_seq, to_seq], [9, 5, 7]);
 });
 
 Deno.test("retention leaves a joined block until its youngest record is old", () => {

@@ -22,3 +22,14 @@ Deno.test("Claims: of more epochs than are remembered, those claimed longest ago
   const fence = claims.take("n0", EPOCH);
   assertEquals(claims.overtaken([...all, { ...all[0]!, fence }]), [0, 1]);
 });
+
+Deno.test("Claims: a claim that was renewed is remembered longer than those of between", () => {
+  const claims = new Claims(0);
+  const take = (node_id: string) => ({ node_id, epoch: EPOCH, fence: claims.take(node_id, EPOCH) });
+  take("often");
+  const seldom = take("seldom");
+  for (let i = 0; i < 50_000; i++) take(`n${i}`);
+  const renewed = take("often");
+  for (let i = 0; i < 49_999; i++) take(`m${i}`);
+  assertEquals(claims.overtaken([seldom, renewed]), [0]);
+});

@@ -137,3 +137,17 @@ Deno.test("a short chart is what the records of its window say, in whatever form
     }
   }
 });
+
+Deno.test("records in columns are stored under their own numbers, in whatever order they stand there", () => {
+  const seqs = [4, 5, 6, 1, 3, 2, 8, 7];
+  const lines = seqs.map((seq) =>
+    JSON.stringify(telemetry("a", seq, { ts_wall_ms: START + seq, ts_mono_ms: seq }, { t: seq }))
+  );
+  const rows = rowsInColumns(lines);
+  assert(rows.every(({ source }) => source?.columns === rows[0]!.source?.columns));
+  const { engine, db } = openEngine();
+  const state = { node_id: "a", epoch: EPOCH, high_acked: 8, ranges: [], max_seq: 8 };
+  engine.commit([packBatch({ state, rangesChanged: true, records: rows, gaps: [] }, START)], START);
+  const stored = [...allRecords(db)].map(({ seq, payload }) => [seq, JSON.parse(payload).seq]);
+  assertEquals(stored, [1, 2, 3, 4, 5, 6, 7, 8].map((seq) => [seq, seq]));
+});

@@ -214,6 +214,19 @@ Deno.test("a clean end leaves everything on the disk and nothing in memory: what
   }
 });
 
+Deno.test("an end that finds the disk full leaves in memory what the disk didn't take", async () => {
+  const device = new Device();
+  const wal = await device.start();
+  await device.sample(wal, 20);
+  device.disk.faults.capacity = device.disk.bytes;
+  append(wal, 5);
+  await device.close(wal);
+  device.disk.faults.capacity = Infinity;
+  const again = await device.start();
+  assertEquals([again.nextSeq, lost(again)], [26, []]);
+  assertEquals(await readAll(again), texts(1, 25));
+});
+
 Deno.test("a tail that is gone though the machine ran on is as after a power cut", async () => {
   const device = new Device();
   const wal = await device.start();
@@ -281,6 +294,23 @@ Deno.test("memory that is full or fails: records go to the disk at once, and to 
   }
 });
 
+Deno.test("what was sent while memory worked is not numbered again, though memory failed before the power cut", async () => {
+  for (let seed = 0; seed < 5; seed++) {
+    const device = new Device();
+    const wal = await device.start({ ringRecords: 5_000 });
+    append(wal, 2_000);
+    const { sendableThrough } = wal;
+    assertEquals(sendableThrough, 2_000);
+    device.memory.faults.writeFails = true;
+    append(wal, 1);
+    await device.run(10);
+    assertEquals(wal.tail.in_memory, false);
+    device.cutPower(seed);
+    const { nextSeq } = await device.start();
+    assert(nextSeq > sendableThrough, `${nextSeq}`);
+  }
+});
+
 Deno.test("a tail that was removed while the log runs is noticed within the interval", async () => {
   const device = new Device();
   const wal = await device.start();
@@ -311,6 +341,26 @@ Deno.test("a disk that fails while the tail works: a kill loses nothing, and the
   assert(wal.syncedSeq >= 145, `${wal.syncedSeq}`);
   device.kill();
   assertEquals((await readAll(await device.start())).slice(-150), texts(11, 160));
+});
+
+Deno.test("what neither a failing disk nor a full tail took is declared after a kill, and nothing else is", async () => {
+  const device = new Device();
+  const wal = await device.start({ ringRecords: 5_000 });
+  device.disk.faults.writeFails = true;
+  append(wal, 3_000);
+  await device.run(1_000);
+  // The tail has room again, above what it could not take.
+  wal.ack(1_000);
+  await device.run(1_000);
+  append(wal, 50);
+  device.kill();
+  device.disk.faults.writeFails = false;
+  const again = await device.start({ ringRecords: 5_000 });
+  assertEquals([again.nextSeq, again.highAcked], [3_051, 1_000]);
+  const [[from, to, reason], ...others] = lost(again) as [[number, number, string]];
+  assertEquals([to, reason, others], [3_000, "unwritten", []]);
+  assert(from > 1_001, `from ${from}`);
+  assertEquals(await readSeqs(again), [...range(1_001, from - 1), ...range(3_001, 3_050)]);
 });
 
 Deno.test("a host that lost its data gets what is still in memory, and it reaches the disk", async () => {
@@ -374,6 +424,35 @@ Deno.test("what a power cut can have taken is said with the gap: no less than wa
       again = await device.start();
     }
   }
+});
+
+Deno.test("what the host has and the disk never held doesn't look lost, whenever the power is cut", async () => {
+  const device = new Device();
+  const wal = await device.start();
+  await device.sample(wal, 40, 50);
+  const cuts: SimDisk[] = [];
+  device.disk.onChange = () => cuts.push(device.disk.clone());
+  await device.sample(wal, 30);
+  device.disk.onChange = undefined;
+  assert(cuts.length > 5, `${cuts.length} cuts`);
+  for (const [seed, disk] of cuts.entries()) {
+    const again = await openLog(disk.afterPowerCut(seededRandom(seed)), { boot: "boot-2" });
+    assert(lost(again).every(([, , reason]) => reason === "unsynced"), `cut ${seed}`);
+  }
+});
+
+Deno.test("what is reserved and what may be at stake follow the rate of late, not that since the start", async () => {
+  const device = new Device();
+  const wal = await device.start();
+  await device.run(3_600_000);
+  for (let i = 0; i < 700; i++) {
+    append(wal, 20);
+    wal.ack(wal.nextSeq - 1);
+    await device.run(100);
+  }
+  const checkpoint = (await readCheckpoint(device.disk))!;
+  assert(checkpoint.unsyncedMax >= 400, `${checkpoint.unsyncedMax} of 200 a second`);
+  assert(reservedBy(checkpoint) > wal.nextSeq + 30_000, `${reservedBy(checkpoint)}`);
 });
 
 Deno.test("records come faster than ever before: they go to the disk before more are at stake than was said", async () => {

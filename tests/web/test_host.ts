@@ -65,7 +65,9 @@ class Wire implements Connection {
   /** The messages arrive in one piece. */
   say(...messages: readonly unknown[]): void {
     const text = messages.map((message) => JSON.stringify(message) + "\n").join("");
-    const bytes = new TextEncoder().encode(text);
+    this.sayBytes(new TextEncoder().encode(text));
+  }
+  sayBytes(bytes: Uint8Array): void {
     if (this.#waiting === undefined) this.#chunks.push(bytes);
     else this.#waiting(bytes);
     this.#waiting = undefined;
