@@ -3,6 +3,11 @@ import type { EpochBatch, RecordRow } from "../store.ts";
 import { BLOCK_RECORDS_MAX } from "./block.ts";
 import { makeBlock, type NewBlock } from "./block_tables.ts";
 
+/** Numbers of a block, about: what it is summed up to is written at once, and commits wait for that. */
+const BLOCK_NUMBERS_MAX = 32_768;
+/** What a line takes beside its metrics, and what one of those takes at least, about. */
+const LINE_BYTES = 300, METRIC_BYTES = 8;
+
 /** What one commit adds to one epoch; see {@linkcode EpochBatch}. */
 export interface PackedBatch {
   readonly node_id: string;
@@ -37,8 +42,8 @@ export function buffersOf(batches: readonly PackedBatch[]): ArrayBuffer[] {
 }
 
 /**
- * Records as runs, each of one block: those whose seqs follow each other, at most as many as a block takes. Of several
- * with one seq the first counts.
+ * Records as runs, each of one block: those whose seqs follow each other, at most as many as a block takes, and fewer
+ * of large ones. Of several with one seq the first counts.
  */
 function runsOf(records: readonly RecordRow[]): RecordRow[][] {
   const isAscending = records.every(({ seq }, index) =>
@@ -46,12 +51,25 @@ function runsOf(records: readonly RecordRow[]): RecordRow[][] {
   );
   const ordered = isAscending ? records : [...records].sort((a, b) => a.seq - b.seq);
   const runs: RecordRow[][] = [];
-  let run: RecordRow[] = [], next = -1;
+  let run: RecordRow[] = [], next = -1, numbers = 0;
   for (const record of ordered) {
     if (record.seq === next - 1) continue;
-    if (record.seq !== next || run.length >= BLOCK_RECORDS_MAX) runs.push(run = []);
+    const more = numbersOf(record);
+    const isFull = run.length >= BLOCK_RECORDS_MAX || numbers + more > BLOCK_NUMBERS_MAX;
+    if (record.seq !== next || isFull) {
+      runs.push(run = []);
+      numbers = 0;
+    }
+    numbers += more;
     run.push(record);
     next = record.seq + 1;
   }
   return runs;
+}
+
+/** How many numbers a record has, about. */
+function numbersOf(record: RecordRow): number {
+  const { source } = record;
+  if (source !== undefined) return source.columns.columns.length;
+  return Math.max(1, Math.ceil((record.payload.length - LINE_BYTES) / METRIC_BYTES));
 }

@@ -60,7 +60,10 @@ export class RollUp {
     return this.#writtenUntil;
   }
 
-  /** Reads at least `count` further records, if there are that many. Returns whether there may be more. */
+  /**
+   * Reads at least `count` further records, if there are that many, and fewer where their sums are many: commits wait
+   * until those are written. Returns whether there may be more.
+   */
   read(count: number): boolean {
     let left = count;
     // One transaction for the ids of all metrics that are new.
@@ -72,13 +75,19 @@ export class RollUp {
           if (lines?.count !== count || !this.#addLines(block, lines)) this.skippedRecords += count;
           this.#readUntil = block.id;
           left -= Math.max(1, lines?.count ?? 0);
-          if (left <= 0) break;
+          if (left <= 0 || this.#isFull) break;
         }
       })
     );
+    const more = left <= 0 || this.#isFull;
+    if (this.#isFull) this.flush();
+    return more;
+  }
+
+  /** Whether there are as many sums as are written at once. */
+  get #isFull(): boolean {
     const { fine, coarse } = this.#sums;
-    if (fine.size + coarse.size + this.#spans.size > SUMS_MAX) this.flush();
-    return left <= 0;
+    return fine.size + coarse.size + this.#spans.size > SUMS_MAX;
   }
 
   /** Writes what was read. */
