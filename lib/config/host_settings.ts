@@ -141,7 +141,7 @@ export const HOST_SETTINGS = {
   unprocessed_bytes_max: {
     kind: "integer",
     group: "Limits",
-    default: 2_097_152,
+    default: 1_048_576,
     min: 65_536,
     max: 1_073_741_824,
     unit: "bytes",

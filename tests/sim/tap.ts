@@ -1,8 +1,9 @@
 /**
- * One connection as seen from outside, while it speaks plain lines: what is in flight by the host's own words, and
- * what was declared lost. It believes nothing that the node says of itself.
+ * One connection as seen from outside, whatever it speaks: what is in flight by the host's own words, and what was
+ * declared lost. It believes nothing that the node says of itself.
  */
 import { RangeSet } from "../../lib/protocol/ranges.ts";
+import { type Decoded, WireDecoder } from "../../lib/protocol/wire.ts";
 
 /** See the head of the file. */
 export class LinkTap {
@@ -11,9 +12,8 @@ export class LinkTap {
   #inFlight = new Map<number, number>();
   #bytes = 0;
   #declared = new RangeSet();
-  #text = "";
-  #isPlain = true;
-  #decoder = new TextDecoder();
+  #toNode = new WireDecoder();
+  #toHost = new WireDecoder();
 
   constructor(violate: (what: string) => void) {
     this.#violate = violate;
@@ -21,32 +21,46 @@ export class LinkTap {
 
   /** The host sent that. */
   received(bytes: Uint8Array): void {
-    if (!this.#isPlain) return;
-    const lines = (this.#text + this.#decoder.decode(bytes, { stream: true })).split("\n");
-    this.#text = lines.pop()!;
-    for (const line of lines) {
-      const message = JSON.parse(line);
-      if (message.type === "welcome") this.#isPlain = message.encoding === "ndjson";
-      if (message.credit !== undefined) this.#credit = message.credit;
-      if (message.type !== "ack") continue;
-      const acked = new RangeSet(message.ranges ?? []);
-      for (const [seq, size] of this.#inFlight) {
-        if (seq > message.high_acked && !acked.has(seq)) continue;
-        this.#inFlight.delete(seq);
-        this.#bytes -= size;
+    this.#read(this.#toNode.push(bytes));
+  }
+
+  /** The node sent that. */
+  sent(bytes: Uint8Array): void {
+    this.#readSent(this.#toHost.push(bytes));
+  }
+
+  #read(decoded: Iterable<Decoded>): void {
+    for (const { lines } of decoded) {
+      for (const line of lines.texts()) {
+        const message = JSON.parse(line);
+        if (message.credit !== undefined) this.#credit = message.credit;
+        if (message.type === "ack") this.#acked(message.high_acked, message.ranges ?? []);
+        if (message.type !== "welcome") continue;
+        this.#readSent(this.#toHost.use(message.encoding));
+        this.#read(this.#toNode.use(message.encoding));
       }
     }
   }
 
-  /** The node sent that, in whole lines. */
-  sent(bytes: Uint8Array): void {
-    if (!this.#isPlain || bytes[0] !== 0x7b) return;
-    for (const line of new TextDecoder().decode(bytes).split("\n")) {
-      if (line.startsWith('{"type":"telemetry"')) this.#sentRecord(line);
-      else if (line.startsWith('{"type":"gap"')) {
-        const { from_seq, to_seq } = JSON.parse(line);
-        this.#declared.add(from_seq, to_seq);
+  #acked(highAcked: number, ranges: readonly (readonly [number, number])[]): void {
+    const above = new RangeSet(ranges);
+    for (const [seq, size] of this.#inFlight) {
+      if (seq > highAcked && !above.has(seq)) continue;
+      this.#inFlight.delete(seq);
+      this.#bytes -= size;
+    }
+  }
+
+  #readSent(decoded: Iterable<Decoded>): void {
+    for (const { lines, bad } of decoded) {
+      for (const line of lines.texts()) {
+        if (line.startsWith('{"type":"telemetry"')) this.#sentRecord(line);
+        else if (line.startsWith('{"type":"gap"')) {
+          const { from_seq, to_seq } = JSON.parse(line);
+          this.#declared.add(from_seq, to_seq);
+        }
       }
+      if (bad !== undefined) this.#violate(`a node sent what is none: ${bad.message}`);
     }
   }
 
