@@ -95,17 +95,19 @@ export class Checkpoints {
   /** What is to be written next. */
   #current(clean: boolean, plan: Plan): Checkpoint {
     const { epoch, memory, osBootId, positions } = this.#parts;
-    const { highAcked, next, settled } = positions;
+    const { highAcked, next, settled, synced } = positions;
     assert(!clean || settled === next - 1, "a clean end has all synced or acked");
     const tail = clean ? 0 : memory.id;
+    // Without a tail a start takes it for synced: what is only acked may be nowhere on this disk.
+    const lastSeq = clean || tail !== 0 ? settled : synced;
     // Where a tail was on, more may have been sent than what is synced tells, and some may be while this is written.
     const isPlain = clean || memory.bytesMax === 0;
-    const unsettled = isPlain ? 0 : 1 + Math.ceil((next - 1 - settled) / STRIDE_RECORDS);
+    const unsettled = isPlain ? 0 : 1 + Math.ceil((next - 1 - lastSeq) / STRIDE_RECORDS);
     return {
       turn: this.#turn + 1,
       epoch,
       highAcked,
-      lastSeq: settled,
+      lastSeq,
       clean,
       osBootId: shortBootId(osBootId),
       tail,

@@ -264,6 +264,15 @@ export function decodeSlot(bytes: Uint8Array): Checkpoint | undefined {
   };
 }
 
+/**
+ * Up to where the log was synced for certain when a checkpoint was written, which a killed process may have left in
+ * the page cache only: what was acked to a log with a tail may never have been on the disk.
+ */
+export function syncedBy(checkpoint: Checkpoint | undefined): number {
+  if (checkpoint === undefined || (checkpoint.tail !== 0 && !checkpoint.clean)) return 0;
+  return checkpoint.lastSeq;
+}
+
 /** The highest seq that may have been given out before the checkpoint's successor was durable. */
 export function reservedBy({ lastSeq, strides }: Checkpoint): number {
   return lastSeq + strides * STRIDE_RECORDS;

@@ -66,7 +66,8 @@ export async function takeUp(found: Found, parts: OpeningParts): Promise<void> {
   }
   try {
     if (epoch !== undefined) await writing.resume(found.log);
-    positions.syncedTo(positions.next - 1);
+    // What only the tail or the host knows of is not on the disk.
+    positions.syncedTo(Math.min(positions.next - 1, found.log.lastSeq));
   } catch (error) {
     writing.fail("log can't be written", error);
   }

@@ -18,7 +18,7 @@ import { Wakeup } from "../platform/wakeup.ts";
 import { Ages } from "./ages.ts";
 import { Checkpoints } from "./checkpoint.ts";
 import { Compaction } from "./compaction.ts";
-import { SLOT_BYTES } from "./format.ts";
+import { SLOT_BYTES, syncedBy } from "./format.ts";
 import { GapList, type LostRange } from "./gaps.ts";
 import type { ReadLimit } from "./log_reader.ts";
 import { MemoryTail } from "./memory_tail.ts";
@@ -88,7 +88,7 @@ export class Wal {
       last: Math.max(found?.log.lastSeq ?? 0, found?.tail?.lastSeq ?? 0),
       highAcked: ackedIn(found),
       // What a killed process left may be in the page cache only.
-      synced: checkpoint?.lastSeq ?? 0,
+      synced: syncedBy(checkpoint),
       gaps: found?.log.gaps ?? new GapList(),
     });
     this.#segments = new SegmentSet(

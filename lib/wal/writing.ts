@@ -6,7 +6,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Disk } from "../platform/platform.ts";
 import type { Compaction } from "./compaction.ts";
 import { Failure } from "./failure.ts";
-import { type JumpReason, SEGMENT_HEADER_BYTES } from "./format.ts";
+import { type JumpReason, SEGMENT_HEADER_BYTES, syncedBy } from "./format.ts";
 import type { WalOptions, WalStats } from "./options.ts";
 import type { Positions } from "./positions.ts";
 import { demandNoLog, type Recovered } from "./recovery.ts";
@@ -71,7 +71,7 @@ export class Writing {
   /** Takes up the directory as it was found; goes on in its newest segment where it can. Throws `DiskError`. */
   async resume({ checkpoint, tailEnd, tailShapes }: Recovered): Promise<void> {
     await this.#tail.resume({
-      syncedSeq: checkpoint?.lastSeq ?? 0,
+      syncedSeq: syncedBy(checkpoint),
       tailEnd,
       shapes: tailShapes,
       bytesMax: this.#parts.segmentBytes(),

@@ -1,4 +1,5 @@
 /** What each kind of fault does to the world. Faults overlap; each ends by itself. */
+import { CHECKPOINT_NAME } from "../../lib/wal/format.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { SimDisk } from "./disk.ts";
 import type { Fault, Step } from "./story.ts";
@@ -211,7 +212,11 @@ function whileOff(
   device.truth?.damagedNow();
   const random = seededRandom(seed);
   const names = device.walDisk.namesNow.filter((name) => device.walDisk.lengthNow(name) > 0);
-  if (names.length > 0) damage(device.walDisk, names[random.below(names.length)]!, random);
+  const name = names[random.below(Math.max(1, names.length))];
+  if (name !== undefined) damage(device.walDisk, name, random);
+  if (name === CHECKPOINT_NAME && device.memoryDisk !== undefined) {
+    device.truth?.reservationLostNow();
+  }
   world.later(lastsMs / 3, () => world.startNode(device));
 }
 

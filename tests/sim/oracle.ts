@@ -88,6 +88,8 @@ export class EpochTruth {
   readonly damaged = new RangeSet();
   /** What was on a medium that was damaged, acked or not: it matters where a host then loses it. */
   readonly touched = new RangeSet();
+  /** Nothing on the medium tells how far numbers were given out; until the next start. */
+  isReservationLost = false;
   /** What only memory held, while the disk failed, when the process ended. */
   readonly forgotten = new RangeSet();
   /** Acked and let go of when a host lost its store. */
@@ -125,6 +127,13 @@ export class EpochTruth {
   damagedNow(): void {
     this.#mark(this.damaged, this.everAcked + 1);
     this.#mark(this.touched, this.removedThrough + 1);
+  }
+  /**
+   * The checkpoint was damaged while the device was off, and with it what it reserved: of numbers whose records were
+   * acked in time nothing else on the medium tells. The host's welcome does.
+   */
+  reservationLostNow(): void {
+    this.isReservationLost = true;
   }
   /** A file that holds these can't be read: what the host has not may be lost. */
   unreadableNow(from: number, to: number): void {
@@ -193,8 +202,10 @@ export class Oracle {
 
   /** A node starts: a number that was synced must not be given again. */
   starts(truth: EpochTruth, firstSeq: number): void {
-    const { key, synced } = truth;
-    if (firstSeq <= synced && !truth.mayLose(firstSeq) && !truth.touched.has(firstSeq)) {
+    const { key, synced, isReservationLost } = truth;
+    truth.isReservationLost = false;
+    const isExcused = isReservationLost || truth.mayLose(firstSeq) || truth.touched.has(firstSeq);
+    if (firstSeq <= synced && !isExcused) {
       this.violate(`${key}: number ${firstSeq} is given again, ${synced} was synced`);
     }
     if (firstSeq > synced + 1) truth.skipped.add(synced + 1, firstSeq - 1);
