@@ -132,3 +132,26 @@ Deno.test("a checkpoint of version 1 is read: nothing is reserved, no tail goes 
   slot[20]! ^= 1;
   assertEquals(decodeSlot(slot), undefined);
 });
+
+for (const place of ["with a tail in memory", "without one"]) {
+  Deno.test(`what was only acked is not taken for synced at the next start, ${place}`, async () => {
+    const disk = new SimDisk(), kernel = new Kernel();
+    const memory = place === "without one" ? undefined : new SimDisk();
+    const wal = await openLog(disk, { kernel, ...(memory && { memory }) });
+    append(wal, 5);
+    await wal.sync();
+    const stop = running(wal);
+    disk.faults.syncFails = true;
+    for (let seq = 6; seq <= 30; seq++) {
+      append(wal, 1);
+      wal.ack(seq - 1);
+      await kernel.runUntil(kernel.nowMs + 1_000);
+    }
+    stop();
+    const killed = disk.afterKill();
+    killed.faults.syncFails = true;
+    const again = await openLog(killed, { ...(memory && { memory: memory.afterKill() }) });
+    assertEquals(again.highAcked, 29);
+    assert(again.syncedSeq <= 5, `${again.syncedSeq} counts as synced`);
+  });
+}
