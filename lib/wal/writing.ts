@@ -195,7 +195,8 @@ export class Writing {
     }
     stats.syncs++;
     if (this.failure.isPresent) return false;
-    positions.syncedTo(target);
+    // A host may have lost all meanwhile: what it had acked has to be written and synced, too.
+    positions.syncedTo(Math.min(target, positions.written));
     return true;
   }
 

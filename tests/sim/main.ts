@@ -27,7 +27,7 @@ ${FAULT_NAMES.map((name) => `  ${name.padEnd(18)}${FAULTS[name]}`).join("\n")}`;
 /** From so many seeds on, a fault or a state that never happened is a failure of the run. */
 const ENOUGH_SEEDS = 100;
 /** A run that holds fewer of the records to every promise proves too little. */
-const HELD_PERCENT_MIN = 90;
+const HELD_PERCENT_MIN = 85;
 const PROGRESS_MS = 5_000;
 
 const values = {
@@ -192,7 +192,11 @@ async function runJob(index: number): Promise<void> {
     for (const line of lines) take(JSON.parse(line));
     if (stops()) child.kill();
   }
-  await child.status;
+  const { success } = await child.status;
+  if (success || stops()) return;
+  // An assertion of the product, or the world's own mistake: the seeds that are left were not played.
+  totals.failed++;
+  console.log(`job ${index + 1} of ${jobs} ended before its seeds were played: see above`);
 }
 
 /** Shows the smallest story that fails as `line` does. */

@@ -87,3 +87,31 @@ Deno.test("a checkpoint is written about once a minute while acks come each seco
   stop.abort();
   assert(writes >= 2 && writes <= 5, `${writes} checkpoints in 3 minutes`);
 });
+
+Deno.test("a host that has lost all while a sync is under way: what it had acked is written and synced after it", async () => {
+  const disk = new SimDisk(), memory = new SimDisk(), kernel = new Kernel();
+  const wal = await Wal.open({
+    ...{ disk, memory, clock: new MachineClock(kernel, 0), random: seededRandom(1) },
+    ...{ osBootId: "boot-1", ringRecords: 50, bytesMax: 1 << 20, segmentBytes: 300 },
+    ...{ sync: "interval", syncIntervalMs: 1_000 },
+  });
+  append(wal, 20);
+  wal.ack(10);
+  const slow = Promise.withResolvers<void>();
+  disk.faults.slow = () => slow.promise;
+  const synced = wal.sync();
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+  wal.rewind(0);
+  slow.resolve();
+  await synced;
+  assert(wal.syncedSeq <= 20);
+  await wal.sync();
+  assertEquals(wal.syncedSeq, 20);
+  const again = await Wal.open({
+    ...{ disk: disk.afterPowerCut(seededRandom(2)), clock: new MachineClock(kernel, 0) },
+    ...{ random: seededRandom(1), osBootId: "boot-2", ringRecords: 50, bytesMax: 1 << 20 },
+    ...{ segmentBytes: 300, sync: "interval", syncIntervalMs: 1_000 },
+  });
+  const kept = await again.read(1, { records: 50, bytes: 100_000 });
+  assertEquals(kept[0]?.seq, 1);
+});
