@@ -27,7 +27,7 @@ ${FAULT_NAMES.map((name) => `  ${name.padEnd(18)}${FAULTS[name]}`).join("\n")}`;
 /** From so many seeds on, a fault or a state that never happened is a failure of the run. */
 const ENOUGH_SEEDS = 100;
 /** A run that holds fewer of the records to every promise proves too little. */
-const HELD_PERCENT_MIN = 85;
+const HELD_PERCENT_MIN = 90;
 const PROGRESS_MS = 5_000;
 
 const values = {
