@@ -1,13 +1,12 @@
 /** Charts of so short a time that they are drawn from the records themselves: their blocks are read by columns. */
 import { valueAt } from "../../codec/column.ts";
-import { textsOf } from "../../codec/lines.ts";
 import { Place } from "../../codec/template.ts";
 import type { Database } from "../../platform/sqlite.ts";
-import { addRows, type Columns, type Sampling } from "../series.ts";
+import { addRows, type Columns } from "../series.ts";
 import type { SeriesQuery } from "../store.ts";
-import { type BlockRow, decodeLines, rowOrNone, STORED } from "./block.ts";
+import { type BlockRow, STORED } from "./block.ts";
 import { type Block, blocksOf } from "./block_tables.ts";
-import { type SampledColumns, Samplings } from "./sampled.ts";
+import { runsOf, type SampledRows, type SampledRun, Samplings } from "./sampled.ts";
 
 /** Where records of a window may lie: seqs of an epoch, and the times that count there. */
 export interface RawSpan {
@@ -16,22 +15,6 @@ export interface RawSpan {
   readonly to_seq: number;
   readonly fromMs: number;
   readonly toMs: number;
-}
-
-/** A block, taken apart. */
-interface Read {
-  readonly block: Block;
-  /** Its lines as runs, each with the seq of its first. */
-  readonly runs: readonly {
-    readonly seq: number;
-    readonly rows: SampledRows | readonly BlockRow[];
-  }[];
-}
-
-/** Rows `from` up to but not including `to` of columns. */
-interface SampledRows extends SampledColumns {
-  readonly from: number;
-  readonly to: number;
 }
 
 /** Adds the records in `spans` to the columns of a chart. */
@@ -43,40 +26,19 @@ export function addRecords(
 ): void {
   const samplings = new Samplings();
   // Spans that follow each other lie in one block, mostly.
-  let known: Read | undefined;
+  let known: { readonly block: Block; readonly runs: readonly SampledRun[] } | undefined;
   for (const span of spans) {
     const { epoch, from_seq: from, to_seq: to } = span;
     for (const block of blocksOf(db, { node_id: query.node_id, epoch, from, to })) {
       const isKnown = known?.block.id === block.id && known.block.to_seq === block.to_seq;
-      if (!isKnown) known = readBlock(block, samplings);
+      // What is damaged has no records.
+      if (!isKnown) known = { block, runs: runsOf(block, samplings) ?? [] };
       for (const { seq, rows } of known!.runs) {
         if ("sampling" in rows) addSampled(columns, query.metric, rows, seq, span);
         else addTexts(columns, query, rows, span);
       }
     }
   }
-}
-
-/** What is damaged has no records. */
-function readBlock(block: Block, samplings: Samplings): Read {
-  const lines = decodeLines(block.lines);
-  if (lines?.count !== block.to_seq - block.from_seq + 1) return { block, runs: [] };
-  const runs: Read["runs"][number][] = [];
-  let seq = block.from_seq;
-  for (const run of lines.runs()) {
-    const first = seq;
-    const sampled = typeof run === "string" ? undefined : samplings.of(run.group);
-    if (typeof run !== "string" && sampled !== undefined) {
-      runs.push({ seq: first, rows: { ...sampled, from: run.from, to: run.to } });
-      seq += run.to - run.from;
-      continue;
-    }
-    const texts = typeof run === "string" ? [run] : textsOf(run);
-    const rows = texts.map((text) => rowOrNone(text, seq++));
-    if (rows.includes(undefined)) return { block, runs: [] };
-    runs.push({ seq: first, rows: rows as BlockRow[] });
-  }
-  return { block, runs };
 }
 
 function addSampled(
@@ -86,9 +48,7 @@ function addSampled(
   firstSeq: number,
   span: RawSpan,
 ): void {
-  const sampled = sampling.metrics.find((one: Sampling["metrics"][number]) =>
-    one.metric === metric
-  );
+  const sampled = sampling.metrics.find((one) => one.metric === metric);
   if (sampled === undefined) return;
   const { value, anomalies } = sampled;
   const wall = columns[STORED.wall]!;

@@ -5,11 +5,10 @@
  */
 import { type Database, isConstraint } from "../../platform/sqlite.ts";
 import { valueAt } from "../../codec/column.ts";
-import { type Lines, type Run, textsOf } from "../../codec/lines.ts";
-import { type BlockRow, decodeLines, rowOrNone, STORED } from "./block.ts";
+import { type BlockRow, STORED } from "./block.ts";
 import { type Block, blocksInOrder, ID_MAX, rowsOf } from "./block_tables.ts";
 import { addTo, bucketOf, ROLLUP_MS, samplesOf, SERIES_PER_NODE_MAX, type Sum } from "../series.ts";
-import { type SampledColumns, Samplings, sumOf } from "./sampled.ts";
+import { runsOf, type SampledRows, type SampledRun, Samplings, sumOf } from "./sampled.ts";
 
 /** Sums in memory before they are written. */
 const SUMS_MAX = 20_000;
@@ -70,11 +69,12 @@ export class RollUp {
     this.#orAnew(() =>
       this.#db.inTransaction(() => {
         for (const block of blocksInOrder(this.#db, "recent", this.#readUntil)) {
-          const count = block.to_seq - block.from_seq + 1;
-          const lines = decodeLines(block.lines);
-          if (lines?.count !== count || !this.#addLines(block, lines)) this.skippedRecords += count;
+          const records = block.to_seq - block.from_seq + 1;
+          const runs = runsOf(block, this.#samplings);
+          if (runs === undefined) this.skippedRecords += records;
+          else for (const run of runs) this.#addRun(block, run);
           this.#readUntil = block.id;
-          left -= Math.max(1, lines?.count ?? 0);
+          left -= runs === undefined ? 1 : records;
           if (left <= 0 || this.#isFull) break;
         }
       })
@@ -171,37 +171,13 @@ export class RollUp {
     ).run(bucket, nodeId);
   }
 
-  /** Adds the lines of a block; false, and nothing is added, where one of them is no record. */
-  #addLines(block: Block, lines: Lines): boolean {
-    let seq = block.from_seq;
-    const adds: (() => void)[] = [];
-    for (const run of lines.runs()) {
-      const first = seq;
-      const columns = typeof run === "string" ? undefined : this.#samplings.of(run.group);
-      if (columns !== undefined) {
-        const { from, to } = run as Run;
-        adds.push(() => this.#addColumns(block, columns, from, to, first));
-        seq += to - from;
-        continue;
-      }
-      for (const text of typeof run === "string" ? [run] : textsOf(run)) {
-        const row = rowOrNone(text, seq++);
-        if (row === undefined) return false;
-        adds.push(() => this.#add(block, row));
-      }
-    }
-    for (const add of adds) add();
-    return true;
+  #addRun(block: Block, { seq, rows }: SampledRun): void {
+    if ("sampling" in rows) this.#addColumns(block, rows, seq);
+    else for (const row of rows) this.#add(block, row);
   }
 
-  /** Adds records in columns: `from` up to but not including `to`, of which the first has this seq. */
-  #addColumns(
-    block: Block,
-    { sampling, columns }: SampledColumns,
-    from: number,
-    to: number,
-    seq: number,
-  ) {
+  /** Adds records in columns, of which the first has this seq. */
+  #addColumns(block: Block, { sampling, columns, from, to }: SampledRows, seq: number): void {
     const { node_id: nodeId, epoch } = block;
     const wall = columns[STORED.wall]!, score = columns[STORED.score]!;
     for (let start = from; start < to;) {

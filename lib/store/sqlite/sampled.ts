@@ -1,14 +1,28 @@
 /** What stored records in columns say of their metrics, without a look at each. Pure. */
 import { type ColumnPart, valueAt } from "../../codec/column.ts";
-import type { Group } from "../../codec/lines.ts";
+import { type Group, textsOf } from "../../codec/lines.ts";
 import { Place, templateOf } from "../../codec/template.ts";
 import { finite, own, type Sampling, samplingOf, type Sum } from "../series.ts";
-import { COLUMNS_TEXT } from "./block.ts";
+import { type BlockRow, COLUMNS_TEXT, decodeLines, rowOrNone } from "./block.ts";
+import type { Block } from "./block_tables.ts";
 
 /** Columns of stored lines, with what their places mean. */
 export interface SampledColumns {
   readonly sampling: Sampling;
   readonly columns: readonly ColumnPart[];
+}
+
+/** Rows `from` up to but not including `to` of such columns. */
+export interface SampledRows extends SampledColumns {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Records of a block that follow each other: by their numbers, or each by itself where it has to be looked at. */
+export interface SampledRun {
+  /** Of its first record. */
+  readonly seq: number;
+  readonly rows: SampledRows | readonly BlockRow[];
 }
 
 /** Shapes of which it is kept in memory what they say. */
@@ -32,6 +46,34 @@ export class Samplings {
     }
     return sampling === undefined ? undefined : { sampling, columns };
   }
+}
+
+/** The records of a block in order; `undefined` where it is damaged or one of its lines is no record. */
+export function runsOf(
+  { from_seq, to_seq, lines: bytes }: Pick<Block, "from_seq" | "to_seq" | "lines">,
+  samplings: Samplings,
+): SampledRun[] | undefined {
+  const lines = decodeLines(bytes);
+  if (lines?.count !== to_seq - from_seq + 1) return undefined;
+  const runs: SampledRun[] = [];
+  let next = from_seq;
+  for (const run of lines.runs()) {
+    const seq = next;
+    const sampled = typeof run === "string" ? undefined : samplings.of(run.group);
+    if (typeof run !== "string" && sampled !== undefined) {
+      next += run.to - run.from;
+      runs.push({ seq, rows: { ...sampled, from: run.from, to: run.to } });
+      continue;
+    }
+    const rows: BlockRow[] = [];
+    for (const text of typeof run === "string" ? [run] : textsOf(run)) {
+      const row = rowOrNone(text, next++);
+      if (row === undefined) return undefined;
+      rows.push(row);
+    }
+    runs.push({ seq, rows });
+  }
+  return runs;
 }
 
 /** What records `from` up to but not including `to`, none of them downsampled, say of a metric together. */
