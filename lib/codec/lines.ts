@@ -190,18 +190,13 @@ const GROUPS_KEPT = 8;
 
 /** Gathers lines. */
 export class LinesBuilder {
-  #finder: ShapeFinder;
+  #finder = new ShapeFinder();
   #order: number[] = [];
   #groups: { readonly shape: Shape; count: number; readonly columns: ColumnBuilder[] }[] = [];
   /** By the text of a shape, as the same comes from several streams, and by shape, of which any number may come. */
   #byText = new Map<string, number>();
   #byShape = new WeakMap<Shape, number>();
   #plains: string[] = [];
-
-  /** Texts are looked at by `finder`. */
-  constructor(finder = new ShapeFinder()) {
-    this.#finder = finder;
-  }
 
   get count(): number {
     return this.#order.length;

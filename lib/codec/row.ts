@@ -12,7 +12,8 @@
  */
 import { ByteReader, ByteWriter, CodecError, unzigzag, zigzag } from "./bytes.ts";
 import { NO_SCALE } from "./column.ts";
-import { Shape, type ShapedLine, split } from "./shape.ts";
+import { ShapeFinder } from "./lines.ts";
+import { Shape, type ShapedLine } from "./shape.ts";
 
 /** Most shapes at once; ids go from 1 to that. */
 export const ROW_SHAPES_MAX = 64;
@@ -23,9 +24,8 @@ export const ROW_TEXT_MAX = 4_096;
 const DOUBLE_SCALE = 15;
 /** A larger number would not fit into a varint beside its scale. */
 const NUMBER_MAX = 2 ** 47;
-/** Shapes that are remembered as met once, and those that are tried first. */
+/** Shapes that are remembered as met once. */
 const MET_MAX = 64;
-const LATELY_MAX = 4;
 const encoder = new TextEncoder();
 
 /** A text as a row, with the note that must be kept for it, where its shape is new. */
@@ -36,9 +36,11 @@ export interface EncodedRow {
 
 /** Makes rows; a shape is told in a note when it is met for the second time. */
 export class RowEncoder {
-  #shapes: Shape[] = [];
-  #byText = new Map<string, number>();
-  #lately: number[] = [];
+  #finder = new ShapeFinder();
+  /** By the text of a shape that was noted: its id. */
+  #ids = new Map<string, number>();
+  /** Ids that were given out; a file of another program may have noted one shape twice. */
+  #noted = 0;
   #met = new Set<string>();
   #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   /** Longer texts are kept as they are. */
@@ -55,21 +57,18 @@ export class RowEncoder {
     const plain = plainRow(bytes);
     const text = bytes.length > this.textMax ? undefined : this.#textOf(bytes);
     if (text === undefined) return { row: plain };
-    for (const id of this.#lately) {
-      const numbers = this.#shapes[id - 1]!.match(text);
-      if (numbers !== undefined) return { row: shorter(this.#used(id, numbers), plain) };
-    }
-    const parts = split(text);
-    if (parts === undefined) return { row: plain };
-    const id = this.#byText.get(parts.text);
-    if (id !== undefined) return { row: shorter(this.#used(id, parts.numbers), plain) };
-    if (!this.#isWorth(parts.text)) return { row: plain };
-    const row = rowOf(this.#shapes.length + 1, parts.numbers);
+    const found = this.#finder.find(text);
+    if (found === undefined) return { row: plain };
+    const { shape } = found;
+    const id = this.#ids.get(shape.text);
+    if (id !== undefined) return { row: shorter(rowOf(id, found), plain) };
+    if (!this.#isWorth(shape.text)) return { row: plain };
+    const row = rowOf(this.#noted + 1, found);
     if (row.length >= plain.length) return { row: plain };
-    const shape = encoder.encode(parts.text);
-    const note = new Uint8Array(1 + shape.length);
-    note[0] = this.#add(parts.text);
-    note.set(shape, 1);
+    const bytesOfShape = encoder.encode(shape.text);
+    const note = new Uint8Array(1 + bytesOfShape.length);
+    note[0] = this.#add(shape.text);
+    note.set(bytesOfShape, 1);
     return { row, note };
   }
 
@@ -82,31 +81,26 @@ export class RowEncoder {
   }
 
   #isWorth(text: string): boolean {
-    if (this.#shapes.length >= ROW_SHAPES_MAX) return false;
+    if (this.#noted >= ROW_SHAPES_MAX) return false;
     if (this.#met.delete(text)) return true;
     this.#met.add(text);
     if (this.#met.size > MET_MAX) this.#met.delete(this.#met.values().next().value!);
     return false;
   }
 
+  /** Its id. */
   #add(text: string): number {
-    this.#shapes.push(new Shape(text));
-    this.#byText.set(text, this.#shapes.length);
-    return this.#shapes.length;
-  }
-
-  #used(id: number, numbers: readonly number[]): Uint8Array<ArrayBuffer> {
-    if (this.#lately[0] !== id) {
-      this.#lately = [id, ...this.#lately.filter((other) => other !== id)].slice(0, LATELY_MAX);
-    }
-    return rowOf(id, numbers);
+    this.#ids.set(text, ++this.#noted);
+    return this.#noted;
   }
 }
 
-function rowOf(id: number, numbers: readonly number[]): Uint8Array<ArrayBuffer> {
+function rowOf(id: number, { shape, numbers, start }: ShapedLine): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(128);
   out.byte(id);
-  for (let i = 0; i < numbers.length; i += 2) writeNumber(out, numbers[i]!, numbers[i + 1]!);
+  for (let i = start; i < start + 2 * shape.size; i += 2) {
+    writeNumber(out, numbers[i]!, numbers[i + 1]!);
+  }
   return out.done();
 }
 

@@ -70,6 +70,17 @@ Deno.test("an encoder that goes on with the shapes that a reader knows makes row
   assertEquals(new TextDecoder().decode(bytesIn(reader.decode(row)!)), '{"b":12345678}');
 });
 
+Deno.test("a shape that was noted twice takes two ids: what is noted after it is read as it was written", () => {
+  const reader = new RowDecoder();
+  for (const id of [1, 2]) reader.note(Uint8Array.of(id, ...encoder.encode('{"a":\0}')));
+  const rows = new RowEncoder(reader.known);
+  for (const text of ['{"b":12345678}', '{"b":22345678}', '{"b":32345678}']) {
+    const { row, note } = rows.encode(encoder.encode(text));
+    if (note !== undefined) reader.note(note);
+    assertEquals(new TextDecoder().decode(bytesIn(reader.decode(row)!)), text);
+  }
+});
+
 Deno.test("a row whose shape isn't known is no error, but gives nothing; what is no row is refused", () => {
   const reader = new RowDecoder();
   assertEquals(reader.decode(Uint8Array.of(3, 16)), undefined);
