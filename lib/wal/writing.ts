@@ -196,7 +196,8 @@ export class Writing {
     stats.syncs++;
     if (this.failure.isPresent) return false;
     // A host may have lost all meanwhile: what it had acked has to be written and synced, too.
-    positions.syncedTo(Math.min(target, positions.written));
+    if (positions.written < target) return await this.#syncNow();
+    positions.syncedTo(target);
     return true;
   }
 
