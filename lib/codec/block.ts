@@ -94,7 +94,7 @@ export class BlockEncoder {
   encode(lines: Lines): Uint8Array<ArrayBuffer> {
     const flags = this.#isFull ? FORGET : 0;
     if (this.#isFull) this.#forget();
-    const ops = new ByteWriter(lines.count), plains = new ByteWriter(), made = new ByteWriter();
+    const ops = new ByteWriter(lines.count), plains = new ByteWriter(), shapes = new ByteWriter();
     /** By group: its number in the stream; `undefined` where it found no room. */
     const ids = new Map<Group, number | undefined>();
     for (const run of lines.runs()) {
@@ -106,12 +106,13 @@ export class BlockEncoder {
       const { group } = run;
       let { from } = run;
       if (!ids.has(group)) {
-        let id = this.#byText.get(group.shape.text);
-        if (id === undefined && (id = this.#make(group.shape, made)) !== undefined) {
+        const known = this.#byText.get(group.shape.text);
+        const made = known ?? this.#make(group.shape, shapes);
+        ids.set(group, made);
+        if (known === undefined && made !== undefined) {
           ops.unsigned(NEW);
           from++;
         }
-        ids.set(group, id);
       }
       const id = ids.get(group);
       if (id === undefined) {
@@ -128,7 +129,7 @@ export class BlockEncoder {
     out.byte(VERSION);
     out.byte(flags);
     out.unsigned(lines.count);
-    for (const part of [ops, plains, made]) out.bytes(part.done());
+    for (const part of [ops, plains, shapes]) out.bytes(part.done());
     for (const [{ columns }, id] of ids) {
       if (id === undefined) continue;
       this.#shapes.all[id]!.columns.forEach((column, index) => column.write(columns[index]!, out));

@@ -150,8 +150,7 @@ export class Column {
       deltas = new Float64Array(count);
       changes = new Float64Array(count);
     }
-    const before = this.#last;
-    let last = before, difference = this.#difference;
+    let last = this.#last, difference = this.#difference;
     let deltaBytes = 0, changeBytes = 0, largest = 0;
     for (let i = 0; i < count; i++) {
       const number = numbers[i]! * factor;
