@@ -6,6 +6,7 @@ import { getLogger } from "@logtape/logtape";
 import { remoteProblem } from "../config/allow_remote.ts";
 import type { NodeSettings } from "../config/node_settings.ts";
 import { checkRuntimeConfig, problemsText } from "../config/runtime.ts";
+import { wrongIn } from "../config/spec.ts";
 import { oneLine, printable } from "../errors.ts";
 import { type Disk, DiskError } from "../platform/platform.ts";
 import {
@@ -70,8 +71,7 @@ export class ConfigListener {
   }
   /** The local settings with what the host wanted changed. */
   get settings(): NodeSettings {
-    const checked = checkRuntimeConfig(this.#config);
-    return { ...this.#base, ...(checked.ok ? checked.values : {}) };
+    return { ...this.#base, ...this.#valuesOf(this.#config) };
   }
 
   /** Says how settings are swapped in. */
@@ -89,7 +89,7 @@ export class ConfigListener {
     return this.#inTurn(async () => {
       const before = { base: this.#base, version: this.#version, config: this.#config };
       this.#base = base;
-      const forbidden = this.#forbidden();
+      const forbidden = wrongIn(() => this.#valuesOf(this.#config));
       if (forbidden !== undefined) {
         this.#version = 0;
         this.#config = {};
@@ -111,10 +111,13 @@ export class ConfigListener {
     });
   }
 
-  /** Why what the host wanted may not be in force by the local settings. */
-  #forbidden(): string | undefined {
-    const checked = checkRuntimeConfig(this.#config);
-    return checked.ok ? remoteProblem(checked.values, this.#base.allow_remote) : undefined;
+  /** What a configuration of the host sets on this device. Throws one line where it can't be used or isn't allowed. */
+  #valuesOf(config: Readonly<Record<string, unknown>>): Partial<NodeSettings> {
+    const checked = checkRuntimeConfig(config);
+    if (!checked.ok) throw new Error(problemsText(checked.problems));
+    const forbidden = remoteProblem(checked.values, this.#base.allow_remote);
+    if (forbidden !== undefined) throw new Error(forbidden);
+    return checked.values;
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -141,12 +144,14 @@ export class ConfigListener {
       return { cfg_version, cfg_version_applied: cfg_version, ok: true };
     }
     if (cfg_version < this.#version) return refuse(`version ${this.#version} is in force already`);
-    const checked = checkRuntimeConfig(config);
-    if (!checked.ok) return refuse(problemsText(checked.problems));
-    const forbidden = remoteProblem(checked.values, this.#base.allow_remote);
-    if (forbidden !== undefined) return refuse(forbidden);
+    let values: Partial<NodeSettings>;
     try {
-      await this.#apply?.({ ...this.#base, ...checked.values }, cfg_version);
+      values = this.#valuesOf(config);
+    } catch (error) {
+      return refuse((error as Error).message);
+    }
+    try {
+      await this.#apply?.({ ...this.#base, ...values }, cfg_version);
     } catch (error) {
       return refuse(oneLine(error));
     }
@@ -192,10 +197,7 @@ export class ConfigListener {
       const count = await file.readAt(0, bytes);
       const saved = JSON.parse(new TextDecoder().decode(bytes.subarray(0, count)));
       if (!isVersionedConfig(saved)) throw new Error("it holds no configuration with a version");
-      const checked = checkRuntimeConfig(saved.config);
-      if (!checked.ok) throw new Error(problemsText(checked.problems));
-      const forbidden = remoteProblem(checked.values, this.#base.allow_remote);
-      if (forbidden !== undefined) throw new Error(forbidden);
+      this.#valuesOf(saved.config);
       this.#version = saved.cfg_version;
       this.#config = saved.config;
     } finally {
