@@ -1,11 +1,15 @@
 /**
  * `deno task bench:day [--seconds N] [--sensor KIND] [--intervals MS,MS,…] [--encoding E] [--sync-interval MS]
- * [--memory auto|off|DIR] [--warm-up S] [--no-host]`: what a day costs, of
+ * [--memory auto|off|DIR] [--warm-up S] [--no-host]`, or
+ * `deno task bench:day --nodes N [--seconds N]`: what a day costs, of
  * one real node at 10 Hz and its host: bytes on the link, with 52 for each packet's TCP and IP headers, as the
  * kernel counts them for the socket (needs `ss`, of Debian's iproute2), and block writes of both (`/proc/PID/io`).
+ * With `--nodes N`: what a host writes of N simulated nodes that send ten records each second, and how long acks take.
  */
 import { demandFlags } from "../lib/config/flags.ts";
 import { freePort, Process } from "../lib/demo/processes.ts";
+import { denoTransport } from "../lib/platform/deno_transport.ts";
+import { CONTENT, Replayer } from "./replayer.ts";
 
 const flags = {
   seconds: "60",
@@ -16,7 +20,16 @@ const flags = {
   "sync-interval": "2000",
   "warm-up": "10",
   ...demandFlags(Deno.args, {
-    text: ["seconds", "sensor", "intervals", "encoding", "sync-interval", "memory", "warm-up"],
+    text: [
+      "nodes",
+      "seconds",
+      "sensor",
+      "intervals",
+      "encoding",
+      "sync-interval",
+      "memory",
+      "warm-up",
+    ],
     flag: ["no-host"],
   }).values,
 } as {
@@ -28,9 +41,11 @@ const flags = {
   "sync-interval": string;
   "warm-up": string;
   "no-host"?: boolean;
+  nodes?: string;
 };
 
 const DAY_S = 86_400;
+const WARM_UP_S = 10;
 /** Headers of a packet: IP 20, TCP 20, time stamps 12. */
 const PACKET_BYTES = 52;
 
@@ -68,6 +83,38 @@ async function count(host: Process, node: Process, address: string): Promise<Cou
     records: next_seq,
     payload: link.sent_bytes + link.received_bytes,
   };
+}
+
+/** See `--nodes` in the head of the file. */
+async function fleetDay(nodes: number, seconds: number): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "holdfast-day-" });
+  const address = `127.0.0.1:${freePort()}`;
+  const host = await new Process("host", ["--listen", address, "--data", directory]).ready();
+  const prepared = Replayer.prepare(CONTENT, 10 * (WARM_UP_S + seconds), "block");
+  const fleet = Array.from({ length: nodes }, (_, index) => new Replayer(`n-${index}`, prepared));
+  const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  const running = fleet.map(async (node, index) => {
+    await sleep(index / nodes * 1_000);
+    await node.run(denoTransport(), address, 10);
+  });
+  await sleep(1_000 * WARM_UP_S);
+  const before = written(host), startedMs = performance.now();
+  await Promise.all(running);
+  const days = (performance.now() - startedMs) / 1_000 / DAY_S;
+  const megabytes = (written(host) - before) / 1e6 / days / nodes;
+  const ackMs = fleet.flatMap(({ ackMs }) => ackMs).sort((a, b) => a - b);
+  const quantile = (part: number) => ackMs[Math.floor(part * (ackMs.length - 1))]!.toFixed(0);
+  console.log(
+    `${nodes} nodes: block writes of the host ${megabytes.toFixed(0)} MB a node and day, ` +
+      `acks after ${quantile(0.5)} ms, p99 ${quantile(0.99)} ms`,
+  );
+  await host.stop();
+  await Deno.remove(directory, { recursive: true });
+}
+
+if (flags.nodes !== undefined) {
+  await fleetDay(Number(flags.nodes), Number(flags.seconds));
+  Deno.exit(0);
 }
 
 for (const interval of flags.intervals.split(",")) {

@@ -1,4 +1,4 @@
-/** A simulated node that sends prepared records as fast as the host's credit allows, and counts acks. */
+/** A simulated node that sends prepared records, as fast as the host's credit allows or ten a second, and counts acks. */
 import type { Transport } from "../lib/platform/platform.ts";
 import { encodeMessage, type Encoding, parseHostMessage } from "../lib/protocol/message.ts";
 import {
@@ -12,6 +12,18 @@ import { type Decoded, WireDecoder, WireEncoder } from "../lib/protocol/wire.ts"
 const BATCH = 256;
 const EPOCH = "00000000000000bb";
 
+/** A record as many nodes send it. */
+export const CONTENT: RecordContent = {
+  ts_wall_ms: 1_763_900_000_123.4,
+  ts_mono_ms: 123_456.7,
+  boot_id: "b0a1b2c3d4e5f607",
+  metrics: { temp_c: 41.2, rail_v: 4.98, pressure_bar: 3.4, flow_lpm: 120.1, vibration_g: 0.31 },
+  anomaly: { is_anomaly: false, score: 0.5, metrics: {} },
+  diagnostics: { rail_low: false },
+  degraded: false,
+  cfg_version: 0,
+};
+
 /** What all replayers send: contents of records, encoded once. */
 export interface Prepared {
   readonly payloads: readonly Uint8Array[];
@@ -23,6 +35,8 @@ export interface Prepared {
 export class Replayer {
   readonly id: string;
   sentBytes = 0;
+  /** From sending to the ack, of each write. */
+  readonly ackMs: number[] = [];
   #prepared: Prepared;
   #acked = 0;
   #credit = 1;
@@ -49,8 +63,9 @@ export class Replayer {
     return { payloads, count, encoding };
   }
 
-  /** Sends everything; resolves when all is acked. */
-  async run(transport: Transport, address: string): Promise<void> {
+  /** Sends everything, each second `perSecond` of it; resolves when all is acked. */
+  async run(transport: Transport, address: string, perSecond = Infinity): Promise<void> {
+    const unacked: { readonly through: number; readonly atMs: number }[] = [];
     const connection = await transport.connect(address, new AbortController().signal);
     const { count, encoding, payloads } = this.#prepared;
     await connection.write(encodeMessage({
@@ -76,7 +91,12 @@ export class Replayer {
         if (!parsed.ok) throw new Error(parsed.error);
         const { message } = parsed;
         if (message.type === "error") throw new Error(message.message);
-        if (message.type === "ack") this.#acked = message.high_acked;
+        if (message.type === "ack") {
+          this.#acked = message.high_acked;
+          while (unacked[0] !== undefined && unacked[0].through <= this.#acked) {
+            this.ackMs.push(performance.now() - unacked.shift()!.atMs);
+          }
+        }
         if ((message.type === "ack" || message.type === "welcome") && message.credit) {
           this.#credit = message.credit.records;
         }
@@ -93,19 +113,22 @@ export class Replayer {
     })();
     const prefix = linePrefix(this.id, EPOCH);
     for (let next = 1; next <= count;) {
-      const room = Math.min(BATCH, count - next + 1, this.#acked + this.#credit - next + 1);
-      if (room < Math.min(BATCH, count - next + 1)) {
+      const wanted = Math.min(BATCH, perSecond, count - next + 1);
+      const room = Math.min(wanted, this.#acked + this.#credit - next + 1);
+      if (room < wanted) {
         await new Promise<void>((resolve) => this.#wake = resolve);
         continue;
       }
       const lines = Array.from(
         { length: room },
-        (_, i) => recordLine(prefix, next + i, payloads[i]!),
+        (_, i) => recordLine(prefix, next + i, payloads[(next + i) % BATCH]!),
       );
       const bytes = encoder.encode(lines);
       this.sentBytes += bytes.length;
       next += room;
+      unacked.push({ through: next - 1, atMs: performance.now() });
       await connection.write(bytes);
+      if (perSecond < Infinity) await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
     await reading;
     connection.close();

@@ -85,12 +85,12 @@ export const HOST_SETTINGS = {
   commit_interval_ms: {
     kind: "integer",
     group: "Storage",
-    default: 50,
+    default: 250,
     min: 0,
     max: 10_000,
     unit: "ms",
     help:
-      "How long received records may wait for others to be committed with. Longer means fewer disk syncs and later acks.",
+      "Least time between two commits, unless commit_records_max wait. Longer means fewer disk syncs, and later acks where many nodes send.",
   },
   commit_records_max: {
     kind: "integer",

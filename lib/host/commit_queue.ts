@@ -1,6 +1,7 @@
 /**
  * Group commit: what all sessions received is committed together, one commit at a time; the next one gathers
- * while the disk works. Only after a commit do the sessions hear of it.
+ * while the disk works, and for a while after a commit, as each costs the disk some pages. What comes later than
+ * that waits for nothing. Only after a commit do the sessions hear of it.
  */
 import { getLogger } from "@logtape/logtape";
 import { assert } from "../assert.ts";
@@ -13,7 +14,7 @@ import type { Ledger } from "./ledger.ts";
 export interface CommitQueueOptions {
   readonly store: Store;
   readonly clock: Clock;
-  /** Longest time that received records wait for company. */
+  /** Least time from the start of a commit to that of the next one, unless `recordsMax` wait. */
   readonly intervalMs: number;
   /** With that many waiting, a commit starts at once. */
   readonly recordsMax: number;
@@ -61,6 +62,8 @@ export class CommitQueue {
   #committing: Promise<void> | undefined;
   #inCommit = new Set<Ledger>();
   #timer: AbortController | undefined;
+  /** When the last commit started, by the monotonic clock. */
+  #startedMs = -Infinity;
 
   constructor(options: CommitQueueOptions) {
     assert(options.recordsMax >= 1, `recordsMax is ${options.recordsMax}, must be 1 or more`);
@@ -113,7 +116,7 @@ export class CommitQueue {
   #startTimer(): void {
     const timer = this.#timer = new AbortController();
     const { clock, intervalMs } = this.#options;
-    clock.sleepUntil(clock.monotonicMs() + intervalMs, timer.signal).then(() => {
+    clock.sleepUntil(this.#startedMs + intervalMs, timer.signal).then(() => {
       if (this.#timer !== timer) return;
       this.#timer = undefined;
       if (this.#committing === undefined && this.#dirty.size > 0) this.#start();
@@ -123,6 +126,7 @@ export class CommitQueue {
   #start(): void {
     this.#timer?.abort();
     this.#timer = undefined;
+    this.#startedMs = this.#options.clock.monotonicMs();
     this.#committing = this.#commit().finally(() => {
       this.#committing = undefined;
       if (this.#dirty.size === 0) return;
@@ -153,7 +157,6 @@ export class CommitQueue {
       batch: ledger.beginCommit(),
     }));
     this.#inCommit = new Set(parts.map(({ ledger }) => ledger));
-    const startedMs = clock.monotonicMs();
     for (;;) {
       try {
         await store.commit(parts.map(({ batch }) => batch), clock.wallMs());
@@ -177,7 +180,7 @@ export class CommitQueue {
     this.stats.commits++;
     this.stats.records += parts.reduce((sum, { batch }) => sum + batch.records.length, 0);
     this.stats.last_commit_wall_ms = clock.wallMs();
-    this.stats.last_commit_ms = clock.monotonicMs() - startedMs;
+    this.stats.last_commit_ms = clock.monotonicMs() - this.#startedMs;
     this.#options.onCommitted(ledgers);
   }
 

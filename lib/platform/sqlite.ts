@@ -42,8 +42,9 @@ export class Database {
    */
   constructor(path: string, { migrations, readOnly = false }: DatabaseOptions) {
     this.#db = new DatabaseSync(path);
-    // Freed pages can then be given back in pieces. Takes effect in a database that has no table yet.
-    if (!readOnly) this.#db.exec("PRAGMA auto_vacuum = INCREMENTAL;");
+    // Small transactions write whole pages; freed ones can be given back in pieces. Both take effect in a database
+    // that has no table yet.
+    if (!readOnly) this.#db.exec("PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL;");
     this.#db.exec(
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16000; " +
         "PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 16777216; " +

@@ -62,26 +62,29 @@ function ledgerOf(node_id: string): Ledger {
   return new Ledger({ node_id, epoch: EPOCH, high_acked: 0, ranges: [], max_seq: 0 });
 }
 
-Deno.test("CommitQueue: the first record waits for company so long and no longer, however much comes", async () => {
+Deno.test("CommitQueue: what comes first is committed at once, what follows waits for company so long and no longer", async () => {
   const { commits, add, pass } = setUp();
   const a = ledgerOf("a");
-  for (const seq of [1, 2, 3, 4]) {
-    add(a, seq);
-    await pass(249);
-  }
-  assertEquals(commits.length, 0);
-  await pass(4);
-  assertEquals(commits.map(({ seqs, atWallMs }) => [seqs, atWallMs]), [
-    [{ a: [1, 2, 3, 4] }, WALL_MS + 1_000],
-  ]);
+  add(a, 1);
+  await pass(0);
+  assertEquals(commits.map(({ seqs, atWallMs }) => [seqs, atWallMs]), [[{ a: [1] }, WALL_MS]]);
   commits[0]!.done();
-  await pass(5_000);
-  assertEquals(commits.length, 1, "nothing waits, nothing is committed");
-  add(a, 5);
-  await pass(999);
+  for (const seq of [2, 3, 4]) {
+    await pass(249);
+    add(a, seq);
+  }
+  await pass(252);
   assertEquals(commits.length, 1);
   await pass(1);
-  assertEquals(commits[1]?.seqs, { a: [5] });
+  assertEquals(commits.slice(1).map(({ seqs, atWallMs }) => [seqs, atWallMs]), [
+    [{ a: [2, 3, 4] }, WALL_MS + 1_000],
+  ]);
+  commits[1]!.done();
+  await pass(5_000);
+  assertEquals(commits.length, 2, "nothing waits, nothing is committed");
+  add(a, 5);
+  await pass(0);
+  assertEquals(commits[2]?.seqs, { a: [5] });
 });
 
 Deno.test("CommitQueue: a mebibyte starts a commit at once, however few records it is", () => {

@@ -1,21 +1,10 @@
 /** A host under load, as a real process: memory, retention, and what a commit waits for. */
 import { assert } from "@std/assert";
-import { Replayer } from "../../bench/replayer.ts";
+import { CONTENT, Replayer } from "../../bench/replayer.ts";
 import { freePort, Process } from "../../lib/demo/processes.ts";
 import { denoTransport } from "../../lib/platform/deno_transport.ts";
 import { eventually } from "../eventually.ts";
 import { realTest } from "../real.ts";
-
-const CONTENT = {
-  ts_wall_ms: 1_763_900_000_123.4,
-  ts_mono_ms: 123_456.7,
-  boot_id: "b0a1b2c3d4e5f607",
-  metrics: { temp_c: 41.2, rail_v: 4.98, pressure_bar: 3.4, flow_lpm: 120.1, vibration_g: 0.31 },
-  anomaly: { is_anomaly: false, score: 0.5, metrics: {} },
-  diagnostics: { rail_low: false },
-  degraded: false,
-  cfg_version: 0,
-};
 
 function peakMb(pid: number): number {
   return Number(/VmHWM:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1]) / 1_024;
