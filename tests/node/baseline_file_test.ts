@@ -120,7 +120,7 @@ Deno.test("no file, a damaged one, an old one and one of another rate cost learn
 });
 
 Deno.test("baselines from the future count as a day old: known, and nothing is concluded at first", () => {
-  const text = [...baselineLines(taught(), 10, { monoMs: 0, wallMs: WALL_MS })].join("");
+  const text = [...baselineLines(taught(), 10, { monoMs: 0, wallMs: WALL_MS }, 1)].join("");
   const { metrics, ageMs } = parseBaselines(text, 10, 1_000);
   assertEquals(ageMs, 86_400_000);
   const bank = bankOf();
@@ -133,7 +133,7 @@ Deno.test("baselines from the future count as a day old: known, and nothing is c
 });
 
 Deno.test("a damaged line costs its metric only", () => {
-  const lines = [...baselineLines(taught(), 10, { monoMs: 0, wallMs: WALL_MS })];
+  const lines = [...baselineLines(taught(), 10, { monoMs: 0, wallMs: WALL_MS }, 1)];
   assertEquals(lines.length, 3);
   lines[1] = lines[1]!.replace("1", "2");
   const { metrics } = parseBaselines(lines.join(""), 10, WALL_MS + 1_000);
