@@ -8,17 +8,19 @@ import { fail, writeLog } from "./lib/cli/output.ts";
 import { stopSignal } from "./lib/cli/stop.ts";
 import { tailCommand } from "./lib/cli/tail.ts";
 import { keepRenewed, tlsOrExit } from "./lib/cli/tls_files.ts";
+import { peopleCommand } from "./lib/cli/token.ts";
 import { topCommand } from "./lib/cli/top.ts";
 import { runView } from "./lib/cli/view.ts";
 import { HOST_SETTINGS, type HostSettings } from "./lib/config/host_settings.ts";
 import { type FaultSpec, parseFault } from "./lib/host/faults.ts";
 import { Host, limitsOf } from "./lib/host/host.ts";
+import { People } from "./lib/host/people.ts";
 import { configureLog } from "./lib/log.ts";
 import { isLoopback, parseAddress } from "./lib/platform/address.ts";
 import { denoClock, denoRandom } from "./lib/platform/deno_clock.ts";
 import { lockDirectory, openDisk } from "./lib/platform/deno_disk.ts";
-import { serve } from "./lib/platform/deno_http.ts";
-import { type DenoTransport, denoTransport } from "./lib/platform/deno_transport.ts";
+import { serve, type Served } from "./lib/platform/deno_http.ts";
+import { denoTransport, type TlsOptions } from "./lib/platform/deno_transport.ts";
 import { seededRandom } from "./lib/platform/seeded_random.ts";
 import { openSqliteStore } from "./lib/store/sqlite/store.ts";
 import type { Store } from "./lib/store/store.ts";
@@ -34,7 +36,9 @@ const PROGRAM: Program<typeof HOST_SETTINGS> = {
     "       host forget NODE                 takes a node off the list, see host forget --help\n" +
     "       host tail [NODE ...]             follows records and events, see host tail --help\n" +
     "       host export                      writes stored records as ndjson, csv or parquet, see host export --help\n" +
-    "       host verify                      checks the data directory, see host verify --help",
+    "       host verify                      checks the data directory, see host verify --help\n" +
+    "       host token create|ls|revoke      makes and takes away tokens that let in, see host token --help\n" +
+    "       host audit                       who changed what, see host token --help",
   table: HOST_SETTINGS,
 };
 
@@ -43,15 +47,16 @@ function checkTogether(settings: HostSettings): FaultSpec[] {
   if (settings.fault.length > 0 && !settings.allow_faults) {
     fail("host", "--fault needs --allow-faults", 2);
   }
-  if (settings.http !== "off") {
-    const { host } = parseAddress(settings.http);
-    if (!isLoopback(host) && settings.http_token === "") {
-      fail(
-        "host",
-        `http on ${settings.http} can be reached from outside: set http_token (HOLDFAST_HTTP_TOKEN), or listen on loopback`,
-        2,
-      );
-    }
+  const isPlain = settings.tls_cert === "" && !settings.insecure;
+  for (const setting of ["listen", "http"] as const) {
+    if (!isPlain || !isExposed(settings[setting])) continue;
+    fail(
+      "host",
+      `${setting} on ${
+        settings[setting]
+      } can be reached from outside: set tls_cert, tls_key and tls_ca, or --insecure where the network itself is trusted`,
+      2,
+    );
   }
   if (settings.unprocessed_bytes_max > settings.inflight_bytes_total) {
     fail("host", "unprocessed_bytes_max must be at most inflight_bytes_total", 2);
@@ -61,6 +66,11 @@ function checkTogether(settings: HostSettings): FaultSpec[] {
   } catch (error) {
     fail("host", `--fault ${(error as Error).message}`, 2);
   }
+}
+
+/** Whether others than this machine reach a listener. */
+function isExposed(listener: string): boolean {
+  return listener !== "off" && !isLoopback(parseAddress(listener).host);
 }
 
 async function openStore(settings: HostSettings): Promise<Store> {
@@ -76,14 +86,46 @@ async function openStore(settings: HostSettings): Promise<Store> {
   }
 }
 
-/** The transport, and what reads its certificates again. */
-function transportOf(settings: HostSettings): { transport: DenoTransport; renew: () => void } {
+/** What TLS is made of; `undefined` where it is off. */
+function tlsOf(settings: HostSettings): TlsOptions | undefined {
   const tls = tlsOrExit("host", settings);
   if (tls !== undefined && tls.cert === undefined) {
     fail("host", "TLS needs all of tls_ca, tls_cert and tls_key", 2);
   }
-  const transport = denoTransport(tls);
-  return { transport, renew: keepRenewed(transport, settings, tls) };
+  return tls;
+}
+
+/** Serves pages and API; what is open without protection is told. */
+async function serveWeb(
+  host: Host,
+  store: Store,
+  settings: HostSettings,
+  tls: TlsOptions | undefined,
+): Promise<Served> {
+  const log = getLogger(["holdfast", "host"]);
+  const exposed = isExposed(settings.http);
+  const people = await People.load({
+    ...{ store, clock: denoClock, random: denoRandom },
+    ...{ fixedToken: settings.http_token, isExposed: exposed },
+  });
+  people.run(new AbortController().signal);
+  if (exposed && !people.hasTokens) {
+    log.warn("nobody can log in yet: host token create --role admin --name NAME --data {data}", {
+      data: settings.data,
+    });
+  }
+  const secured = exposed ? tls : undefined;
+  const app = createHostApp(host, {
+    clock: denoClock,
+    people,
+    isSecure: secured !== undefined,
+    metricsPerNode: settings.metrics_per_node,
+    memoryBytes: () => Deno.memoryUsage().rss,
+  });
+  const web = await serve(settings.http, app.fetch, secured);
+  const scheme = secured === undefined ? "http" : "https";
+  log.info("page on {scheme}://{address}/", { scheme, address: web.address });
+  return web;
 }
 
 async function run(args: readonly string[]): Promise<void> {
@@ -94,11 +136,17 @@ async function run(args: readonly string[]): Promise<void> {
   await configureLog(settings.log_level, settings.log_format, writeLog);
   const log = getLogger(["holdfast", "host"]);
   const stop = stopSignal();
-  const { transport, renew } = transportOf(settings);
-  Deno.addSignalListener("SIGHUP", renew);
+  const tls = tlsOf(settings);
+  const transport = denoTransport(tls);
+  let web: Served | undefined;
+  const users = { renew: (tls: TlsOptions) => (transport.renew(tls), web?.renew(tls)) };
+  Deno.addSignalListener("SIGHUP", keepRenewed(users, settings, tls));
+  const isInsecure = tls === undefined && (isExposed(settings.listen) || isExposed(settings.http));
+  if (isInsecure) {
+    log.warn("insecure: without TLS whoever is on the way reads and changes what is sent");
+  }
   const store = await openStore(settings);
   let host: Host;
-  let web: { address: string; close(): Promise<void> } | undefined;
   try {
     host = await Host.start({
       store,
@@ -108,22 +156,13 @@ async function run(args: readonly string[]): Promise<void> {
       version: VERSION,
       ...limitsOf(settings),
       faults,
+      isInsecure,
     });
     log.info("host {version} listening for nodes on {address}", {
       version: VERSION,
       address: host.address,
     });
-    if (settings.http !== "off") {
-      const app = createHostApp(host, {
-        clock: denoClock,
-        token: settings.http_token,
-        listener: settings.http,
-        metricsPerNode: settings.metrics_per_node,
-        memoryBytes: () => Deno.memoryUsage().rss,
-      });
-      web = await serve(settings.http, app.fetch);
-      log.info("page on http://{address}/", { address: web.address });
-    }
+    if (settings.http !== "off") web = await serveWeb(host, store, settings, tls);
   } catch (error) {
     fail("host", error instanceof Error ? error.message : String(error));
   }
@@ -148,6 +187,10 @@ switch (command) {
   case "export":
   case "verify":
     Deno.exit(await storeCommand(command, rest));
+    break;
+  case "token":
+  case "audit":
+    Deno.exit(await peopleCommand(command, rest));
     break;
   case "top":
     Deno.exit(await runView(topCommand, rest));

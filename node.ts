@@ -9,9 +9,11 @@ import { walCommand } from "./lib/cli/wal.ts";
 import { NODE_SETTINGS, type NodeSettings } from "./lib/config/node_settings.ts";
 import { problemText } from "./lib/config/setting.ts";
 import { oneLine } from "./lib/errors.ts";
+import { Gatekeeper } from "./lib/identity/gatekeeper.ts";
 import { configureLog } from "./lib/log.ts";
 import { runLed } from "./lib/node/led.ts";
 import { Node } from "./lib/node/node.ts";
+import { isLoopback, parseAddress } from "./lib/platform/address.ts";
 import { denoClock, denoRandom } from "./lib/platform/deno_clock.ts";
 import {
   lockDirectory,
@@ -19,11 +21,11 @@ import {
   openDiskLate,
   WAL_DIRECTORY,
 } from "./lib/platform/deno_disk.ts";
-import { serve } from "./lib/platform/deno_http.ts";
+import { serve, type Served } from "./lib/platform/deno_http.ts";
 import { DenoLed } from "./lib/platform/deno_led.ts";
 import { denoSensorRuntime } from "./lib/platform/deno_sensors.ts";
 import { memoryDiskFor } from "./lib/platform/memory_disk.ts";
-import { type DenoTransport, denoTransport } from "./lib/platform/deno_transport.ts";
+import { denoTransport, type TlsOptions } from "./lib/platform/deno_transport.ts";
 import { VERSION } from "./lib/version.ts";
 import { createNodeApp } from "./lib/web/node_app.ts";
 
@@ -70,11 +72,56 @@ function nodeIdOf(settings: NodeSettings): string {
   return name.slice(0, 64);
 }
 
-/** The transport, and what reads its certificates again. */
-function transportOf(settings: NodeSettings): { transport: DenoTransport; renew: () => void } {
+/** What TLS is made of; `undefined` where it is off, which beyond this machine has to be asked for. */
+function tlsOf(settings: NodeSettings): TlsOptions | undefined {
   const tls = tlsOrExit("node", settings);
-  const transport = denoTransport(tls);
-  return { transport, renew: keepRenewed(transport, settings, tls) };
+  const isFar = settings.host.split(",").some((host) =>
+    !isLoopback(parseAddress(host.trim()).host)
+  );
+  if (tls === undefined && isFar && !settings.insecure) {
+    const remedy = "set tls_ca, or --insecure where the network itself is trusted";
+    fail("node", `the link to ${settings.host} would go without TLS: ${remedy}`, 2);
+  }
+  return tls;
+}
+
+/** Serves the page. What would be open to anybody is not served: the node samples all the same. */
+async function serveWeb(
+  node: Node,
+  settings: NodeSettings,
+  tls: TlsOptions | undefined,
+): Promise<Served | undefined> {
+  const log = getLogger(["holdfast", "node"]);
+  const exposed = !isLoopback(parseAddress(settings.http).host);
+  const secured = exposed && tls?.cert !== undefined ? tls : undefined;
+  const lack = settings.http_token === ""
+    ? "http_token"
+    : secured === undefined && !settings.insecure
+    ? "tls_ca, tls_cert and tls_key, or --insecure"
+    : undefined;
+  if (exposed && lack !== undefined) {
+    const http = settings.http;
+    log.error("no page: http on {http} can be reached from outside, set {lack}", { http, lack });
+    return undefined;
+  }
+  const gatekeeper = new Gatekeeper(settings.http_token, () => denoClock.wallMs());
+  const app = createNodeApp({
+    status: () => node.status(),
+    health: () => node.health(),
+    memoryBytes: () => Deno.memoryUsage().rss,
+    recent: node.recent,
+  }, {
+    clock: denoClock,
+    door: {
+      isLoginNeeded: gatekeeper.hasTokens,
+      judge: (token, address) => gatekeeper.judge(token, address),
+    },
+    isSecure: secured !== undefined,
+  });
+  const web = await serve(settings.http, app.fetch, secured);
+  const scheme = secured === undefined ? "http" : "https";
+  log.info("page on {scheme}://{address}/", { scheme, address: web.address });
+  return web;
 }
 
 /** Lets the LED show the node's health, where there is one; what ends that and gives the LED back. */
@@ -108,10 +155,13 @@ async function run(args: readonly string[]): Promise<void> {
   await configureLog(settings.log_level, settings.log_format, writeLog);
   const log = getLogger(["holdfast", "node"]);
   const stop = stopSignal();
-  const { transport, renew } = transportOf(settings);
+  const tls = tlsOf(settings);
+  const transport = denoTransport(tls);
+  let web: Served | undefined;
+  const users = { renew: (tls: TlsOptions) => (transport.renew(tls), web?.renew(tls)) };
+  const renew = keepRenewed(users, settings, tls);
   await lockOrExit(settings.data);
   let node: Node;
-  let web: { address: string; close(): Promise<void> } | undefined;
   try {
     const memory = memoryDiskFor(settings.wal_memory, settings.data);
     node = await Node.start({
@@ -130,16 +180,7 @@ async function run(args: readonly string[]): Promise<void> {
       bootId: crypto.randomUUID(),
       osBootId: osBootId(),
     });
-    if (settings.http !== "off") {
-      const app = createNodeApp({
-        status: () => node.status(),
-        health: () => node.health(),
-        memoryBytes: () => Deno.memoryUsage().rss,
-        recent: node.recent,
-      }, { clock: denoClock, listener: settings.http });
-      web = await serve(settings.http, app.fetch);
-      log.info("page on http://{address}/", { address: web.address });
-    }
+    if (settings.http !== "off") web = await serveWeb(node, settings, tls);
   } catch (error) {
     fail("node", error instanceof Error ? error.message : String(error));
   }

@@ -26,6 +26,14 @@ export const HOST_METRICS = {
     "host_connections_untrusted",
     "Connections refused as their certificate can't be trusted.",
   ),
+  logins_failed: counter(
+    "host_logins_failed",
+    "Tokens that were shown over HTTP and are wrong, expired or revoked.",
+  ),
+  logins_slowed: counter(
+    "host_logins_slowed",
+    "Requests over HTTP that were refused unseen, as too many tokens from there were wrong.",
+  ),
   nodes: gauge("host_nodes", "Nodes known, by whether they are connected."),
   records: counter("host_records", "New records received."),
   duplicates: counter("host_duplicate_records", "Records received again and not stored again."),

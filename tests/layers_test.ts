@@ -17,25 +17,29 @@ const ALLOWED: Record<string, { from: string[]; why: string }> = {
     why: "numbers in, verdicts out; which kinds there are is a setting",
   },
   config: { from: [], why: "settings know nothing of who reads them" },
+  identity: {
+    from: ["platform"],
+    why: "who somebody is; what they may do it to is others' business",
+  },
   node: {
     from: ["platform", "protocol", "codec", "wal", "anomaly", "config", "fleet"],
     why: "node and host never import each other",
   },
   fleet: { from: [], why: "what is known of a node and what it means: read by all, reads nobody" },
   store: {
-    from: ["platform", "codec", "protocol"],
+    from: ["platform", "codec", "protocol", "identity"],
     why: "rows go in and out; what they mean is the host's",
   },
   host: {
-    from: ["platform", "protocol", "codec", "config", "fleet", "store"],
+    from: ["platform", "protocol", "codec", "config", "fleet", "store", "identity"],
     why: "node and host never import each other",
   },
   web: {
-    from: ["platform", "protocol", "config", "fleet", "store", "node", "host"],
+    from: ["platform", "protocol", "config", "fleet", "store", "node", "host", "identity"],
     why: "pages show what node and host offer",
   },
   cli: {
-    from: ["platform", "protocol", "wal", "anomaly", "config", "fleet", "store"],
+    from: ["platform", "protocol", "wal", "anomaly", "config", "fleet", "store", "identity"],
     why: "part of the executables",
   },
   demo: {

@@ -60,7 +60,7 @@ export function tlsOrExit(program: string, paths: TlsPaths): TlsOptions | undefi
  * live on. What can't be used is told and changes nothing. Returns what looks at once.
  */
 export function keepRenewed(
-  transport: DenoTransport,
+  transport: Pick<DenoTransport, "renew">,
   paths: TlsPaths,
   current: TlsOptions | undefined,
 ): () => void {

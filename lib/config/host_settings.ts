@@ -1,7 +1,7 @@
 /** Every setting of the host. Nothing else defines one. */
 
 import { LOG_SETTINGS } from "./log_settings.ts";
-import { ADDRESS } from "./node_settings.ts";
+import { ADDRESS, HTTP_TOKEN } from "./node_settings.ts";
 import type { SettingTable, ValuesOf } from "./setting.ts";
 
 /** The host's table; see {@linkcode SettingTable}. */
@@ -13,7 +13,7 @@ export const HOST_SETTINGS = {
     pattern: ADDRESS,
     expected: "host:port",
     placeholder: "HOST:PORT",
-    help: "Where nodes connect. Beyond loopback, use TLS or a network that you trust.",
+    help: "Where nodes connect. Beyond loopback it needs TLS, or insecure.",
   },
   http: {
     kind: "text",
@@ -22,18 +22,26 @@ export const HOST_SETTINGS = {
     pattern: /^(off|(\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):\d{1,5})$/,
     expected: "host:port or off",
     placeholder: "HOST:PORT|off",
-    help: "Where the pages, the API and the metrics are served; off for none.",
+    help:
+      "Where the pages, the API and the metrics are served; off for none. Beyond loopback it needs TLS, or insecure, and whoever asks a token.",
+  },
+  insecure: {
+    kind: "flag",
+    group: "Listeners",
+    default: false,
+    help:
+      "Lets listen and http go without TLS beyond loopback, as in a network that is encrypted itself or behind a proxy that ends TLS.",
   },
   http_token: {
     kind: "text",
     group: "Listeners",
     default: "",
     secret: true,
-    pattern: /^(|[!-~]{16,256})$/,
+    pattern: HTTP_TOKEN,
     expected: "16 to 256 printable characters",
     placeholder: "TOKEN",
     help:
-      "Bearer token that requests which change something must carry. Needed for those once http is not on loopback. Better given by environment or file than by flag.",
+      "A token that lets in as an admin, for scripts of this machine; people get their own from host token. Where there is any token, nobody is let in without one. Better given by environment or file than by flag.",
   },
   tls_ca: {
     kind: "text",
@@ -41,7 +49,7 @@ export const HOST_SETTINGS = {
     default: "",
     placeholder: "FILE",
     help:
-      "PEM file of the authority that signs the nodes' certificates. With tls_cert and tls_key it switches TLS on: a node is then who its certificate says.",
+      "PEM file of the authority that signs the nodes' certificates. With tls_cert and tls_key it switches TLS on: a node is then who its certificate says, and http beyond loopback is https.",
   },
   tls_cert: {
     kind: "text",

@@ -14,6 +14,9 @@ const ADDRESSES =
   /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\],]+):\d{1,5}(,(\[[0-9A-Fa-f:.]+\]|[^\s:[\],]+):\d{1,5})*$/;
 const ADDRESS_OR_OFF = /^(off|(\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):\d{1,5})$/;
 
+/** What `http_token` may be. */
+export const HTTP_TOKEN = /^(|[!-~]{16,256})$/;
+
 /** The node's table; see {@linkcode SettingTable}. */
 export const NODE_SETTINGS = {
   id: {
@@ -33,7 +36,15 @@ export const NODE_SETTINGS = {
     pattern: ADDRESSES,
     expected: "host:port, several separated by commas",
     placeholder: "HOST:PORT[,...]",
-    help: "Where the host listens. With several, the node walks the list until one answers.",
+    help:
+      "Where the host listens. With several, the node walks the list until one answers. Beyond loopback it needs tls_ca, or insecure.",
+  },
+  insecure: {
+    kind: "flag",
+    group: "Identity and link",
+    default: false,
+    help:
+      "Lets the link and http go without TLS beyond loopback, as in a network that is encrypted itself.",
   },
   encoding: {
     kind: "choice",
@@ -92,7 +103,19 @@ export const NODE_SETTINGS = {
     pattern: ADDRESS_OR_OFF,
     expected: "host:port or off",
     placeholder: "HOST:PORT|off",
-    help: "Where /status, /healthz and /metrics are served; off for none. It only reads.",
+    help:
+      "Where the page, /status, /healthz and /metrics are served; off for none. It only reads. Beyond loopback it needs http_token, and TLS or insecure.",
+  },
+  http_token: {
+    kind: "text",
+    group: "Identity and link",
+    default: "",
+    secret: true,
+    pattern: HTTP_TOKEN,
+    expected: "16 to 256 printable characters",
+    placeholder: "TOKEN",
+    help:
+      "What whoever asks over http must show: on the page, or as bearer token. Better given by environment or file than by flag.",
   },
   allow_remote: {
     kind: "list",

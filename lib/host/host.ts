@@ -46,12 +46,14 @@ export interface HostOptions {
   readonly retentionBytes: number;
   readonly allowFaults: boolean;
   readonly faults: readonly FaultSpec[];
+  /** What goes over the network can be read and changed on the way. */
+  readonly isInsecure?: boolean;
 }
 
 /** The part of the options that settings decide. */
 export function limitsOf(settings: HostSettings): Omit<
   HostOptions,
-  "store" | "clock" | "random" | "transport" | "version" | "faults"
+  "store" | "clock" | "random" | "transport" | "version" | "faults" | "isInsecure"
 > {
   return {
     listen: settings.listen,
@@ -95,6 +97,7 @@ export class Host {
   readonly activity = new Activity();
   readonly version: string;
   readonly allowFaults: boolean;
+  readonly isInsecure: boolean;
   readonly startedWallMs: number;
   readonly events: EventLog;
   #options: HostOptions;
@@ -121,6 +124,7 @@ export class Host {
     this.store = store;
     this.version = options.version;
     this.allowFaults = options.allowFaults;
+    this.isInsecure = options.isInsecure ?? false;
     this.startedWallMs = clock.wallMs();
     this.registry = new Registry(store, clock, options.nodesMax);
     this.configs = new ConfigAuthority(store);

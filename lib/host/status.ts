@@ -30,6 +30,8 @@ export interface HostStatus {
   host_id: string;
   version: string;
   listen: string;
+  /** Without TLS beyond this machine. */
+  insecure: boolean;
   uptime_s: number;
   now_wall_ms: number;
   faults: readonly { kind: string; hits: number }[];
@@ -60,6 +62,7 @@ export async function hostStatus(host: Host, clock: Clock): Promise<HostStatus> 
     host_id: host.hostId,
     version: host.version,
     listen: host.address,
+    insecure: host.isInsecure,
     uptime_s: (now - host.startedWallMs) / 1_000,
     now_wall_ms: now,
     faults: host.faults.active.map(({ kind, hits }) => ({ kind, hits })),

@@ -155,6 +155,7 @@ export class Node {
       nodeId,
       bootId,
       version,
+      isInsecure: settings.insecure && settings.tls_ca === "",
     });
     config.onApply((wanted, cfgVersion) => this.#apply(wanted, cfgVersion));
   }

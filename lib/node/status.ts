@@ -96,6 +96,8 @@ export interface NodeStatus {
   next_seq: number;
   high_acked: number;
   version: string;
+  /** Without TLS beyond this machine, as `insecure` allows. */
+  insecure: boolean;
   uptime_s: number;
   now_wall_ms: number;
   wal_stats: Readonly<Record<string, number>>;
@@ -118,6 +120,7 @@ export interface StatusParts {
   readonly nodeId: string;
   readonly bootId: string;
   readonly version: string;
+  readonly isInsecure: boolean;
 }
 
 /** Puts the status together; remembers what it must between two calls. */
@@ -194,6 +197,7 @@ export class StatusSource {
       next_seq: wal.nextSeq,
       high_acked: wal.highAcked,
       version,
+      insecure: this.#parts.isInsecure,
       uptime_s: uptimeMs / 1_000,
       now_wall_ms: now,
       wal_stats: { ...wal.stats },

@@ -41,3 +41,17 @@ export function isLoopback(host: string): boolean {
   const mapped = /^::ffff:([\d.]+)$/i.exec(host)?.[1];
   return host === "localhost" || host === "::1" || ipv4(mapped ?? host)?.[0] === 127;
 }
+
+/** Addresses that one site has at will count as one: what limits are kept by. An IPv6 network of 64 bits is one. */
+export function addressGroup(address: string): string {
+  const mapped = /^::ffff:([\d.]+)$/i.exec(address)?.[1];
+  if (mapped !== undefined || !address.includes(":")) return mapped ?? address;
+  const [head = "", tail] = address.split("%")[0]!.toLowerCase().split("::");
+  const words = (text: string | undefined) => (text ?? "").split(":").filter((word) => word !== "");
+  const first = words(head), last = words(tail);
+  const zeros = tail === undefined
+    ? []
+    : Array(Math.max(0, 8 - first.length - last.length)).fill("0");
+  const all = [...first, ...zeros, ...last].map((word) => word.replace(/^0+(?=.)/, ""));
+  return `${all.slice(0, 4).join(":")}::/64`;
+}

@@ -3,9 +3,12 @@
  * and nothing more to go away.
  */
 import http from "node:http";
+import https from "node:https";
+import type tls from "node:tls";
 import type net from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { oneLine } from "../errors.ts";
+import type { TlsOptions } from "./deno_transport.ts";
 import { ProbedServer } from "./probed_server.ts";
 
 /** Longest time for the head of a request, for a whole one, and for the next one on a kept connection. */
@@ -21,24 +24,45 @@ const CONNECTIONS_MAX = 512;
 /** Asked of itself now and then, see `probed_server.ts`. */
 const PROBE = "HEAD /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n";
 
-/** Serves until closed. Rejects with one line where it can't listen. */
+/** A listener for HTTP. */
+export interface Served {
+  readonly address: string;
+  /** Connections that are accepted from now on use these; only where it was given some. */
+  renew(options: TlsOptions): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves until closed; over TLS with a certificate and its key. The handler is told the address that a request comes
+ * from. Rejects with one line where it can't listen.
+ */
 export async function serve(
   address: string,
-  handler: (request: Request) => Response | Promise<Response>,
-): Promise<{ address: string; close(): Promise<void> }> {
+  handler: (request: Request, from: { address: string }) => Response | Promise<Response>,
+  options?: TlsOptions,
+): Promise<Served> {
+  let current = options;
   const sockets = new Set<net.Socket>();
-  const listener = getRequestListener((request) => handler(real(request)), {
-    overrideGlobalObjects: false,
-  });
+  const listener = getRequestListener(
+    (request, env) => {
+      const { incoming } = env as { incoming: http.IncomingMessage };
+      return handler(real(request), { address: incoming.socket.remoteAddress ?? "unknown" });
+    },
+    { overrideGlobalObjects: false },
+  );
+  const answer = (request: http.IncomingMessage, response: http.ServerResponse) => {
+    listener(request, response).catch(() => response.destroy());
+  };
   const make = (): http.Server => {
-    const server = http.createServer({
+    const times = {
       headersTimeout: HEADERS_MS,
       requestTimeout: REQUEST_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: CHECK_MS,
-    }, (request, response) => {
-      listener(request, response).catch(() => response.destroy());
-    });
+    };
+    const server = current === undefined
+      ? http.createServer(times, answer)
+      : https.createServer({ ...times, ...secured(current) }, answer);
     server.maxConnections = CONNECTIONS_MAX;
     server.on("connection", (socket: net.Socket) => {
       sockets.add(socket);
@@ -50,7 +74,11 @@ export async function serve(
   };
   let server: ProbedServer;
   try {
-    server = await ProbedServer.listen(address, make as () => net.Server, PROBE);
+    server = await ProbedServer.listen(
+      address,
+      make as () => net.Server,
+      options === undefined ? PROBE : undefined,
+    );
   } catch (error) {
     const busy = (error as { code?: string }).code === "EADDRINUSE";
     const reason = busy ? "the port is in use by another process" : oneLine(error);
@@ -58,6 +86,10 @@ export async function serve(
   }
   return {
     address: server.address,
+    renew(options) {
+      current = options;
+      (server.server as unknown as tls.Server).setSecureContext(secured(options));
+    },
     // Pages hold streams open for ever: they are cut, not waited for.
     close() {
       server.close();
@@ -65,6 +97,11 @@ export async function serve(
       return Promise.resolve();
     },
   };
+}
+
+/** Who asks shows no certificate: people and scripts have tokens. */
+function secured({ cert, key }: TlsOptions): https.ServerOptions {
+  return { cert: cert!, key: key!, minVersion: "TLSv1.3", handshakeTimeout: HEADERS_MS };
 }
 
 /**

@@ -2,6 +2,7 @@
  * Where the host makes records durable. A contract only: `sqlite/` holds the kind that there is, and
  * `tests/store/conformance.ts` what each must do.
  */
+import type { TokenRow } from "../identity/token.ts";
 import { valueAt } from "../codec/column.ts";
 import { textsOf } from "../codec/lines.ts";
 import type { RecordColumns } from "../protocol/record_columns.ts";
@@ -105,6 +106,25 @@ export interface EventRow {
 
 /** A stored event. */
 export interface StoredEvent extends EventRow {
+  readonly id: number;
+}
+
+/** What somebody changed at the host. */
+export interface AuditRow {
+  readonly at_wall_ms: number;
+  /** Name and role of who did it, and where from. */
+  readonly who: string;
+  readonly role: string;
+  readonly address: string;
+  /** What was done, and to what; `before` and `after` are JSON, where it has them. */
+  readonly action: string;
+  readonly target: string;
+  readonly before?: unknown;
+  readonly after?: unknown;
+}
+
+/** A stored entry of the audit trail. */
+export interface StoredAudit extends AuditRow {
   readonly id: number;
 }
 
@@ -311,6 +331,16 @@ export interface Store {
    * and counted in the result; rejects where the disk fails.
    */
   addEvents(events: readonly EventRow[]): Promise<number>;
+  /** Tokens, the oldest first; other processes may add and take away some. */
+  tokens(): Promise<TokenRow[]>;
+  /** Keeps a token; durable when it resolves. */
+  putToken(row: TokenRow): Promise<void>;
+  /** Takes a token away, durable when it resolves; whether there was one. */
+  deleteToken(id: string): Promise<boolean>;
+  /** Adds to the audit trail; durable when it resolves. The oldest entries beyond 100,000 are dropped. */
+  addAudit(row: AuditRow): Promise<void>;
+  /** Entries of the audit trail, the newest first. */
+  audit(query: Omit<HistoryQuery, "node_id" | "kind">): Promise<StoredAudit[]>;
   records(query: RecordQuery): Promise<StoredRow[]>;
   gaps(query: HistoryQuery): Promise<StoredGap[]>;
   events(query: HistoryQuery): Promise<StoredEvent[]>;

@@ -1,10 +1,40 @@
 /**
- * Who may change something over HTTP. Reading is open to whoever reaches the listener. With a token set,
- * changes need it. Without one the listener is on loopback, and the danger is a web page in a browser on the
- * same machine: it can't send JSON elsewhere without asking first, and its requests name its own origin.
+ * Who is let in over HTTP. Without a token anywhere, on a listener that only this machine reaches, everybody is: the
+ * danger is a web page in a browser on the same machine, which can't send JSON elsewhere without asking first, whose
+ * requests name its own origin, and that may come under a name of its own. Else a token is needed, as bearer token or
+ * in the cookie that `login.ts` gives.
  */
 import type { Context, MiddlewareHandler } from "hono";
-import { isLoopback } from "../platform/address.ts";
+import { getCookie } from "hono/cookie";
+import { allows, type Role } from "../identity/roles.ts";
+import type { Person, Verdict } from "../identity/gatekeeper.ts";
+import { addressGroup, isLoopback } from "../platform/address.ts";
+
+/** Who stands at the door. */
+export interface Door {
+  /** Whether nobody is let in without a token. Always so where others than this machine reach the listener. */
+  readonly isLoginNeeded: boolean;
+  /** Who shows `token`, from `address`. */
+  judge(token: string, address: string): Promise<Verdict>;
+}
+
+/** What access is decided by. */
+export interface AccessOptions {
+  readonly door: Door;
+  /** Name of the cookie. */
+  readonly cookie: string;
+  /** Served over TLS. */
+  readonly isSecure: boolean;
+}
+
+/** Paths that are there for everybody. */
+const OPEN = /^\/(?:login|healthz|assets\/.*)$/;
+const HEADERS: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+};
 
 /** The host in `host:port`, `[address]:port` or either without a port; a text that is neither stays as it is. */
 function hostOf(authority: string): string {
@@ -12,13 +42,9 @@ function hostOf(authority: string): string {
   return match?.[1] ?? match?.[2] ?? authority;
 }
 
-/** Compares in time that does not depend on where the texts differ. */
-function equals(a: string, b: string): boolean {
-  let difference = a.length ^ b.length;
-  for (let i = 0; i < a.length; i++) {
-    difference |= a.charCodeAt(i) ^ b.charCodeAt(i % (b.length || 1));
-  }
-  return difference === 0;
+/** Whether only this machine reaches a listener. */
+export function isLocal(listener: string): boolean {
+  return isLoopback(hostOf(listener));
 }
 
 /**
@@ -29,47 +55,97 @@ function namesThisMachine(c: Context): boolean {
   return isLoopback(hostOf(c.req.header("host") ?? "localhost"));
 }
 
-function refuseName(c: Context): Response {
-  return refuse(c, 403, "this listener answers only to the names of this machine");
+/** Whether a browser says that one of our own pages asks. */
+export function isFromOwnPage(c: Context): boolean {
+  const origin = c.req.header("origin"), host = c.req.header("host") ?? "";
+  if (origin === undefined) return c.req.header("sec-fetch-site") === "same-origin";
+  return host !== "" && /^https?:\/\//.test(origin) && origin.replace(/^https?:\/\//, "") === host;
 }
 
-function refuse(c: Context, status: 401 | 403 | 415, error: string): Response {
+/** Who asks; `undefined` where nobody had to say so. */
+export function personOf(c: Context): Person | undefined {
+  return c.get("person") as Person | undefined;
+}
+
+/** The address that a request came from. */
+export function addressOf(c: Context): string {
+  return (c.env as { address?: string } | undefined)?.address ?? "unknown";
+}
+
+/** Says no, in one line. */
+export function refuse(c: Context, status: 401 | 403 | 415 | 429, error: string): Response {
   return c.json({ error }, status);
 }
 
-/** On a listener on loopback, only those requests pass that mean this machine. */
-export function guardReads(listener: string): MiddlewareHandler {
-  const isLocal = isLoopback(hostOf(listener));
-  return async (c, next) => isLocal && !namesThisMachine(c) ? refuseName(c) : await next();
-}
-
-/** What every answer carries: nobody is to take it for something else than it says. */
-export async function noSniffing(c: Context, next: () => Promise<void>): Promise<void> {
-  await next();
-  c.res.headers.set("x-content-type-options", "nosniff");
-}
-
-/** Lets requests that change something through only as the head of the file says. */
-export function guardChanges(token: string): MiddlewareHandler {
+/** What every answer carries: nobody is to take it for something else than it says, or to frame it. */
+export function secureHeaders(isSecure: boolean): MiddlewareHandler {
   return async (c, next) => {
-    const { method } = c.req;
-    if (method === "GET" || method === "HEAD") return await next();
-    const type = c.req.header("content-type") ?? "";
-    if (!type.startsWith("application/json")) {
+    await next();
+    for (const [name, value] of Object.entries(HEADERS)) c.res.headers.set(name, value);
+    if (isSecure) c.res.headers.set("strict-transport-security", "max-age=31536000");
+  };
+}
+
+/** Lets requests through as the head of the file says; {@linkcode personOf} tells then who it is. */
+export function guard({ door, cookie }: AccessOptions): MiddlewareHandler {
+  const local: Person = { name: "local", role: "admin", isValid: () => !door.isLoginNeeded };
+  return async (c, next) => {
+    const { method, path } = c.req;
+    const isChange = method !== "GET" && method !== "HEAD";
+    const isForm = path === "/login" || path === "/logout";
+    if (isChange && !isForm && !isJson(c)) {
       return refuse(c, 415, "send JSON with content-type application/json");
     }
-    if (token !== "") {
-      const given = /^Bearer (.+)$/.exec(c.req.header("authorization") ?? "")?.[1] ?? "";
-      if (!equals(given, token)) return refuse(c, 401, "a valid bearer token is needed");
+    if (!door.isLoginNeeded) {
+      const isOwn = c.req.header("origin") === undefined || isFromOwnPage(c);
+      if (!namesThisMachine(c)) {
+        return refuse(c, 403, "this listener answers only to the names of this machine");
+      }
+      if (isChange && (!isOwn || c.req.header("host") === undefined)) {
+        return refuse(c, 403, "changes are accepted only from this machine's own pages and tools");
+      }
+      c.set("person", local);
       return await next();
     }
-    const host = c.req.header("host") ?? "";
-    const origin = c.req.header("origin");
-    if (
-      !namesThisMachine(c) || host === "" || (origin !== undefined && origin !== `http://${host}`)
-    ) {
-      return refuse(c, 403, "changes are accepted only from this machine's own pages and tools");
+    const bearer = /^Bearer (.+)$/.exec(c.req.header("authorization") ?? "")?.[1];
+    const token = bearer ?? getCookie(c, cookie);
+    const verdict = token === undefined
+      ? undefined
+      : await door.judge(token, addressGroup(addressOf(c)));
+    if (verdict?.person !== undefined) {
+      if (isChange && bearer === undefined && !isFromOwnPage(c)) {
+        return refuse(c, 403, "changes with a cookie are accepted only from this site's own pages");
+      }
+      c.set("person", verdict.person);
+      return await next();
     }
-    await next();
+    if (OPEN.test(path)) return await next();
+    if (verdict?.retryAfterMs !== undefined) return later(c, verdict.reason, verdict.retryAfterMs);
+    const isPage = method === "GET" && (c.req.header("accept") ?? "").includes("text/html");
+    if (isPage) return c.redirect(`/login?next=${encodeURIComponent(path)}`);
+    c.header("www-authenticate", "Bearer");
+    return refuse(
+      c,
+      401,
+      verdict?.reason ?? "a token is needed: log in, or send it as bearer token",
+    );
   };
+}
+
+/** Says when to come again. */
+export function later(c: Context, reason: string, afterMs: number): Response {
+  c.header("retry-after", String(Math.ceil(afterMs / 1_000)));
+  return refuse(c, 429, reason);
+}
+
+/** Why who asks may not do what needs `role`; `undefined` where they may. */
+export function forbidden(c: Context, role: Role): Response | undefined {
+  const person = personOf(c);
+  if (person === undefined) return refuse(c, 401, "a token is needed");
+  if (allows(person.role, role)) return undefined;
+  return refuse(c, 403, `that needs the role ${role}; ${person.name} is ${person.role}`);
+}
+
+function isJson(c: Context): boolean {
+  return (c.req.header("content-type") ?? "").startsWith("application/json");
 }

@@ -6,9 +6,17 @@ import { ALL_NODES, type Host } from "../host/host.ts";
 import { hostStatus } from "../host/status.ts";
 import { oneLine } from "../errors.ts";
 import { isNodeId } from "../protocol/record.ts";
+import type { Change, People } from "../host/people.ts";
 import type { Clock } from "../platform/platform.ts";
+import { addressOf, forbidden, personOf } from "./access.ts";
 import { METRICS_TYPE } from "./exposition.ts";
-import { answerEvents, answerGaps, answerRecords, answerSeries } from "./host_history.ts";
+import {
+  answerAudit,
+  answerEvents,
+  answerGaps,
+  answerRecords,
+  answerSeries,
+} from "./host_history.ts";
 import { CLIENTS_MAX, HostLive } from "./host_live.ts";
 import { type Route, type RouteName, ROUTES } from "./host_routes.ts";
 import { openApi } from "./openapi.ts";
@@ -22,6 +30,7 @@ type Handlers = {
 /** What the API is made of. */
 export interface ApiParts {
   readonly host: Host;
+  readonly people: People;
   readonly clock: Clock;
   /** The text of `/metrics`. */
   readonly metricsText: () => Promise<string>;
@@ -34,15 +43,29 @@ export function addApi(app: Hono, parts: ApiParts): void {
     ...nodeHandlers(parts),
     ...configHandlers(parts),
     ...faultHandlers(parts),
+    ...peopleHandlers(parts),
   };
   for (const [name, route] of Object.entries(ROUTES) as [RouteName, Route][]) {
     if (route.faultsOnly && !parts.host.allowFaults) continue;
     const handle = handlers[name] as (c: Context, params: unknown) => Response | Promise<Response>;
-    app[route.method](route.path, (c: Context) => {
+    app[route.method](route.path, async (c: Context) => {
+      const refusal = route.role === undefined ? undefined : forbidden(c, route.role);
+      if (refusal !== undefined) return refusal;
       const now = parts.clock.wallMs();
-      return handle(c, readParams(route.params, c.req.param(), c.req.query(), now));
+      const params = readParams(route.params, c.req.param(), c.req.query(), now);
+      const answer = await handle(c, params);
+      const change = c.get("change") as Omit<Change, "action"> | undefined;
+      if (change !== undefined) {
+        await parts.people.note(personOf(c)!, addressOf(c), { action: name, ...change });
+      }
+      return answer;
     });
   }
+}
+
+/** Notes what a request changed, for the audit trail. */
+function changed(c: Context, target: string, before?: unknown, after?: unknown): void {
+  c.set("change", { target, before, after });
 }
 
 function stateHandlers(
@@ -53,7 +76,9 @@ function stateHandlers(
     status: async (c) => c.json(await hostStatus(host, clock)),
     healthz(c) {
       const error = host.commitStats.last_error;
-      return error === undefined ? c.text("ok\n") : c.text(`store: ${error}\n`, 503);
+      if (error === undefined) return c.text("ok\n");
+      // Whoever is not let in learns no more than that.
+      return c.text(personOf(c) === undefined ? "not well\n" : `store: ${error}\n`, 503);
     },
     metrics: async (c) => c.body(await metricsText(), 200, { "content-type": METRICS_TYPE }),
     openapi(c) {
@@ -62,7 +87,7 @@ function stateHandlers(
       return c.json(openApi(Object.fromEntries(routes), host.version));
     },
     live: (c, { node }) =>
-      live.open(node) ??
+      live.open(node, () => personOf(c)!.isValid()) ??
         c.json({ error: `${CLIENTS_MAX} live streams are open, and no more are allowed` }, 503),
   };
 }
@@ -83,19 +108,20 @@ function nodeHandlers({ host, clock }: ApiParts): Pick<
   const { store } = host;
   /** Rejects names that were never heard of: an empty list would look like a quiet node. */
   const known = (id: string) => {
-    if (host.registry.get(id) === undefined) throw new UnknownNode(id);
+    if (host.registry.get(id) === undefined) throw unknownNode(id);
     return id;
   };
   return {
     nodes: (c) => c.json(host.summaries()),
     node: (c, { id }) => c.json(host.summaryOf(host.registry.get(known(id))!)),
     async forget_node(c, { id, records }) {
-      known(id);
+      const { records: had } = host.registry.get(known(id))!;
       try {
         await host.forget(id, records === "drop");
       } catch (error) {
         throw new Conflict(oneLine(error));
       }
+      changed(c, id, { records: had }, { records });
       return c.json({ forgotten: id, records });
     },
     async node_metrics(c, { id }) {
@@ -115,12 +141,13 @@ function nodeHandlers({ host, clock }: ApiParts): Pick<
   };
 }
 
-/** A path names a node that the host doesn't know. */
-export class UnknownNode extends Error {
-  override readonly name = "UnknownNode";
-  constructor(id: string) {
-    super(`no node "${id}" is known`);
-  }
+/** A path names something that the host doesn't know. */
+export class Unknown extends Error {
+  override readonly name = "Unknown";
+}
+
+function unknownNode(id: string): Unknown {
+  return new Unknown(`no node "${id}" is known`);
 }
 
 /** A request that can't be carried out in the present state. */
@@ -139,8 +166,10 @@ function configHandlers({ host }: ApiParts): Pick<
   "settings" | "node_config" | "check_config" | "put_node_config" | "put_config"
 > {
   const put = async (c: Context, target: string) => {
+    const before = host.configs.desired(target)?.config;
     const result = await host.setConfig(target, await jsonObject(c));
     if (!result.ok) throw new BadRequest(result.error);
+    changed(c, target, before, result.row.config);
     return c.json({ target, cfg_version: result.row.cfg_version });
   };
   return {
@@ -148,7 +177,7 @@ function configHandlers({ host }: ApiParts): Pick<
     node_config(c, { id }) {
       const node = host.registry.get(id);
       const desired = host.configs.desired(id);
-      if (node === undefined && desired === undefined) throw new UnknownNode(id);
+      if (node === undefined && desired === undefined) throw unknownNode(id);
       return c.json({
         desired: desired ?? null,
         cfg_version_applied: node?.cfg_version_applied ?? null,
@@ -181,14 +210,45 @@ function faultHandlers(
         throw new BadRequest('the body must be {"fault": "drop:every=30s"} or the like');
       }
       try {
-        return c.json(host.addFault(parseFault(fault)));
+        const spec = parseFault(fault);
+        changed(c, "faults", undefined, fault);
+        return c.json(host.addFault(spec));
       } catch (error) {
         throw new BadRequest((error as Error).message);
       }
     },
     clear_faults(c) {
+      changed(c, "faults", host.faults.active);
       host.faults.clear();
       return c.json({ active: [] });
     },
+  };
+}
+
+function peopleHandlers(
+  { host, people }: ApiParts,
+): Pick<Handlers, "me" | "tokens" | "create_token" | "revoke_token" | "audit"> {
+  return {
+    me(c) {
+      const { name, role } = personOf(c)!;
+      return c.json({ name, role, logged_in: people.isLoginNeeded });
+    },
+    tokens: (c) => c.json(people.tokens),
+    async create_token(c) {
+      try {
+        const made = await people.create(await jsonObject(c));
+        changed(c, made.row.name, undefined, made.row);
+        return c.json(made);
+      } catch (error) {
+        throw error instanceof RangeError ? new BadRequest(error.message) : error;
+      }
+    },
+    async revoke_token(c, { id }) {
+      const row = await people.revoke(id);
+      if (row === undefined) throw new Unknown(`no token "${id}" is known`);
+      changed(c, row.name, row);
+      return c.json(row);
+    },
+    audit: (c, p) => answerAudit(c, host.store, p),
   };
 }

@@ -35,6 +35,17 @@ const GAP_COLUMNS = [
   "to_wall_ms",
 ];
 const EVENT_COLUMNS = ["id", "at_wall_ms", "node_id", "kind", "detail"];
+const AUDIT_COLUMNS = [
+  "id",
+  "at_wall_ms",
+  "who",
+  "role",
+  "address",
+  "action",
+  "target",
+  "before",
+  "after",
+] as const;
 const SERIES_COLUMNS = ["t", "min", "mean", "max", "n", "anomalies"];
 
 const encoder = new TextEncoder();
@@ -219,6 +230,17 @@ export async function answerEvents(
     ...(p.kind === undefined ? {} : { kind: p.kind }),
   });
   return list(c, p.format as Format, EVENT_COLUMNS, found.map((event) => ({ ...event })), p.limit);
+}
+
+/** Answers a request for the audit trail. */
+export async function answerAudit(
+  c: Context,
+  store: Store,
+  p: Omit<HistoryParams, "kind">,
+): Promise<Response> {
+  const { node_id: _, ...query } = historyQuery(undefined, p);
+  const found = await store.audit(query);
+  return list(c, p.format as Format, AUDIT_COLUMNS, found.map((row) => ({ ...row })), p.limit);
 }
 
 /** A list; where it is as long as it may be, with the address of the next page. */

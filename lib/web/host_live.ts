@@ -82,11 +82,13 @@ export class HostLive {
     return this.#streams.clients;
   }
 
-  /** A new stream, with the records of `nodeId` if given; `undefined` where there are too many. */
-  open(nodeId: string | undefined): Response | undefined {
-    return this.#streams.open(() =>
-      nodeId === undefined ? undefined : this.#host.activity.watch(nodeId)
-    );
+  /**
+   * A new stream, with the records of `nodeId` if given; `undefined` where there are too many. It ends once `isAllowed`
+   * says no.
+   */
+  open(nodeId: string | undefined, isAllowed: () => boolean): Response | undefined {
+    const open = () => nodeId === undefined ? undefined : this.#host.activity.watch(nodeId);
+    return this.#streams.open(open, isAllowed);
   }
 
   async #prepare(): Promise<void> {
@@ -117,7 +119,7 @@ export class HostLive {
   }
 
   #hostSummary(nodes: readonly NodeSummary[]): Fields {
-    const { hostId, version, allowFaults, commitStats, faults } = this.#host;
+    const { hostId, version, allowFaults, isInsecure, commitStats, faults } = this.#host;
     const { last_error } = commitStats;
     const store = { ok: last_error === undefined, error: last_error };
     return {
@@ -125,6 +127,7 @@ export class HostLive {
       host_id: hostId,
       version,
       allow_faults: allowFaults,
+      insecure: isInsecure,
       faults: faults.active.length,
       nodes_known: nodes.length,
       nodes_connected: nodes.filter((node) => node.connected).length,

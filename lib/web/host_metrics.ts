@@ -1,5 +1,6 @@
 /** The host's `/metrics`. */
 import type { Host } from "../host/host.ts";
+import type { People } from "../host/people.ts";
 import { hostStatus } from "../host/status.ts";
 import { HOST_METRICS as M } from "../metrics.ts";
 import type { Clock } from "../platform/platform.ts";
@@ -8,6 +9,7 @@ import { expose } from "./exposition.ts";
 /** What the text is made from. */
 export interface HostMetricsOptions {
   readonly clock: Clock;
+  readonly people: Pick<People, "refused">;
   /** Whether there are series for each node. */
   readonly metricsPerNode: boolean;
   /** Resident memory of the process in bytes. */
@@ -31,6 +33,8 @@ export async function hostMetrics(host: Host, options: HostMetricsOptions): Prom
     [M.connections_total, [{ value: counters.connections }]],
     [M.refused, [{ value: counters.refused_connections }]],
     [M.untrusted, [{ value: counters.untrusted_connections }]],
+    [M.logins_failed, [{ value: options.people.refused.failures }]],
+    [M.logins_slowed, [{ value: options.people.refused.slowed }]],
     [M.nodes, [
       { value: connected, labels: { state: "connected" } },
       { value: status.nodes_known - connected, labels: { state: "away" } },

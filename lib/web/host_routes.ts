@@ -4,6 +4,7 @@
  */
 import Type, { type TSchema } from "typebox";
 import { NodeSummary } from "../fleet/node_info.ts";
+import { type Role, ROLES } from "../identity/roles.ts";
 import type { Param, Params } from "./params.ts";
 
 /** One path and method. */
@@ -12,6 +13,8 @@ export interface Route {
   /** With `:name` for its parameters. */
   readonly path: string;
   readonly summary: string;
+  /** Least role that it needs; `undefined`: everybody may ask. */
+  readonly role: Role | undefined;
   readonly params: Params;
   /** What a body must be; JSON. */
   readonly body?: TSchema;
@@ -79,6 +82,27 @@ const Series = Type.Object({
   anomalies: Type.Array(whole),
   complete: Type.Boolean(),
 }, { title: "Series" });
+
+const role = Type.Union(ROLES.map((name) => Type.Literal(name)));
+const Token = Type.Object({
+  id: text,
+  name: text,
+  role,
+  created_wall_ms: number,
+  expires_wall_ms: Type.Union([number, Type.Null()]),
+}, { title: "Token" });
+
+const Audit = Type.Object({
+  id: whole,
+  at_wall_ms: number,
+  who: text,
+  role: text,
+  address: text,
+  action: text,
+  target: text,
+  before: some(Type.Unknown()),
+  after: some(Type.Unknown()),
+}, { title: "Audit" });
 
 const Version = Type.Object({ target: text, cfg_version: whole });
 const Fault = Type.Object({ kind: text, hits: whole });
@@ -171,6 +195,7 @@ export const ROUTES = {
     method: "get",
     path: "/status",
     summary: "The host at a glance: is the data safe, and what needs attention.",
+    role: "viewer",
     params: {},
     answer: Type.Object(
       { safe: Type.Boolean(), verdict: text, attention: Type.Array(text) },
@@ -181,6 +206,7 @@ export const ROUTES = {
     method: "get",
     path: "/healthz",
     summary: "200 while the store takes records, else 503 with the reason.",
+    role: undefined,
     params: {},
     answer: text,
     formats: ["text"],
@@ -189,6 +215,7 @@ export const ROUTES = {
     method: "get",
     path: "/metrics",
     summary: "Metrics for Prometheus.",
+    role: "viewer",
     params: {},
     answer: text,
     formats: ["text"],
@@ -197,6 +224,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/openapi.json",
     summary: "This API as an OpenAPI 3.1 document.",
+    role: "viewer",
     params: {},
     answer: settings,
   },
@@ -206,6 +234,7 @@ export const ROUTES = {
     summary:
       "Server-sent events each second: `host`, then `nodes` (all at first, then what changed of " +
       "each, `null` for what is gone), and with `node` its new `records`, at most 50.",
+    role: "viewer",
     params: {
       node: query({ kind: "text", max: 64, help: "Id of a node whose records are wanted, too." }),
     },
@@ -216,6 +245,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/nodes",
     summary: "All nodes by name.",
+    role: "viewer",
     params: {},
     answer: Type.Array(NodeSummary),
   },
@@ -223,6 +253,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/nodes/:id",
     summary: "One node.",
+    role: "viewer",
     params: { id },
     answer: NodeSummary,
   },
@@ -230,6 +261,7 @@ export const ROUTES = {
     method: "delete",
     path: "/api/nodes/:id",
     summary: "Forgets a node that is not connected; its records stay unless they are to go, too.",
+    role: "operator",
     params: {
       id,
       records: query({
@@ -245,6 +277,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/nodes/:id/metrics",
     summary: "The metrics that are stored of a node, with the device times of the first and last.",
+    role: "viewer",
     params: { id },
     answer: Type.Array(Type.Object({
       name: text,
@@ -257,6 +290,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/nodes/:id/series",
     summary: "A metric in columns with lowest, mean and highest value: no more than a screen has.",
+    role: "viewer",
     params: series,
     answer: Series,
     formats: lists,
@@ -265,6 +299,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/nodes/:id/records",
     summary: "Records as the node sent them, by number or by the device's clock.",
+    role: "viewer",
     params: records,
     answer: Type.Array(StoredRecord),
     formats: lists,
@@ -273,6 +308,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/nodes/:id/gaps",
     summary: "Ranges of a node that are lost for good, the newest first.",
+    role: "viewer",
     params: { id, ...history },
     answer: Type.Array(Gap),
     formats: lists,
@@ -281,6 +317,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/nodes/:id/events",
     summary: "What happened to a node, the newest first.",
+    role: "viewer",
     params: { id, ...events },
     answer: Type.Array(Event),
     formats: lists,
@@ -289,6 +326,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/gaps",
     summary: "Lost ranges of all nodes, the newest first.",
+    role: "viewer",
     params: history,
     answer: Type.Array(Gap),
     formats: lists,
@@ -297,6 +335,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/events",
     summary: "What happened to all nodes, the newest first.",
+    role: "viewer",
     params: events,
     answer: Type.Array(Event),
     formats: lists,
@@ -305,6 +344,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/settings",
     summary: "The settings of a node that can change at run time.",
+    role: "viewer",
     params: {},
     answer: Type.Array(Type.Object({
       name: text,
@@ -321,6 +361,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/nodes/:id/config",
     summary: "The configuration that a node should have, and the version that it has.",
+    role: "viewer",
     params: { id },
     answer: Type.Object({
       desired: Type.Union([Type.Null(), Type.Object({ cfg_version: whole, config: settings })]),
@@ -332,6 +373,7 @@ export const ROUTES = {
     method: "post",
     path: "/api/config/check",
     summary: "Whether nodes could use a configuration; nothing is sent.",
+    role: "viewer",
     params: {},
     body: settings,
     answer: Type.Object({
@@ -345,6 +387,7 @@ export const ROUTES = {
     method: "put",
     path: "/api/nodes/:id/config",
     summary: "Sets the configuration of a node; it goes there at once, or when it connects.",
+    role: "operator",
     params: { id },
     body: settings,
     answer: Version,
@@ -353,6 +396,7 @@ export const ROUTES = {
     method: "put",
     path: "/api/config",
     summary: "Sets the configuration of all nodes; one that is set for a node later wins there.",
+    role: "operator",
     params: {},
     body: settings,
     answer: Version,
@@ -361,6 +405,7 @@ export const ROUTES = {
     method: "get",
     path: "/api/faults",
     summary: "Faults that are injected, and how often each kind struck.",
+    role: "viewer",
     params: {},
     answer: Type.Object({ active: Type.Array(Fault), struck: Type.Record(text, whole) }),
     faultsOnly: true,
@@ -369,6 +414,7 @@ export const ROUTES = {
     method: "post",
     path: "/api/faults",
     summary: "Injects a fault.",
+    role: "operator",
     params: {},
     body: Type.Object({ fault: text }),
     answer: Fault,
@@ -378,9 +424,52 @@ export const ROUTES = {
     method: "delete",
     path: "/api/faults",
     summary: "Ends all faults.",
+    role: "operator",
     params: {},
     answer: Type.Object({ active: Type.Array(Fault) }),
     faultsOnly: true,
+  },
+  me: {
+    method: "get",
+    path: "/api/me",
+    summary: "Who is asking, as the host sees it, and whether that took a token.",
+    role: "viewer",
+    params: {},
+    answer: Type.Object({ name: text, role, logged_in: Type.Boolean() }),
+  },
+  tokens: {
+    method: "get",
+    path: "/api/tokens",
+    summary: "Who can log in: all tokens, without their secrets.",
+    role: "admin",
+    params: {},
+    answer: Type.Array(Token),
+  },
+  create_token: {
+    method: "post",
+    path: "/api/tokens",
+    summary: "Makes a token; it is shown in this answer and never again.",
+    role: "admin",
+    params: {},
+    body: Type.Object({ name: text, role, expires_s: some(number) }),
+    answer: Type.Object({ token: text, row: Token }),
+  },
+  revoke_token: {
+    method: "delete",
+    path: "/api/tokens/:id",
+    summary: "Takes a token away; who has it is out at once.",
+    role: "admin",
+    params: { id: { ...id, help: "Id of the token." } },
+    answer: Token,
+  },
+  audit: {
+    method: "get",
+    path: "/api/audit",
+    summary: "Who changed what at this host, the newest first.",
+    role: "admin",
+    params: history,
+    answer: Type.Array(Audit),
+    formats: lists,
   },
 } as const satisfies Record<string, Route>;
 

@@ -1,18 +1,22 @@
 /** The node over HTTP: page, status, health and metrics. It only reads. */
 import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { lostRecords } from "../fleet/device.ts";
 import { oneLine } from "../errors.ts";
 import { NODE_METRICS as M } from "../metrics.ts";
 import type { Recent } from "../node/recent.ts";
 import type { NodeStatus } from "../node/status.ts";
 import type { Clock } from "../platform/platform.ts";
-import { guardReads, noSniffing } from "./access.ts";
+import { type Door, guard, personOf, secureHeaders } from "./access.ts";
 import { expose, METRICS_TYPE } from "./exposition.ts";
+import { addLogin } from "./login.ts";
 import { nodePage } from "./pages/node_page.ts";
 import { eventText, Streams } from "./streams.ts";
 
 /** Most live pages at once: a device is looked at by few. */
 export const CLIENTS_MAX = 16;
+/** It takes nothing but a token. */
+const BODY_BYTES_MAX = 4_096;
 
 /** What the app shows. */
 export interface NodeSource {
@@ -28,17 +32,25 @@ export interface NodeSource {
 /** What the app needs beside the node. */
 export interface NodeAppOptions {
   readonly clock: Clock;
-  /** The address that the app is served on. */
-  readonly listener: string;
+  readonly door: Door;
+  /** Served over TLS. */
+  readonly isSecure: boolean;
 }
 
 /** Makes the app; nothing listens. Throws where a file of the page is missing. */
-export function createNodeApp(source: NodeSource, { clock, listener }: NodeAppOptions): Hono {
+export function createNodeApp(source: NodeSource, options: NodeAppOptions): Hono {
   const app = new Hono();
   const page = nodePage();
-  const live = liveStatus(source, clock);
-  app.use(noSniffing);
-  app.use(guardReads(listener));
+  const { isSecure } = options;
+  const access = { ...options, cookie: "holdfast_node" };
+  const live = liveStatus(source, options.clock);
+  app.use(secureHeaders(isSecure));
+  app.use(guard(access));
+  app.use(bodyLimit({ maxSize: BODY_BYTES_MAX }));
+  addLogin(app, access, {
+    title: "Holdfast node",
+    hint: "It is the setting http_token of this node.",
+  });
   app.onError((error, c) => c.json({ error: oneLine(error) }, 500));
   app.notFound((c) => c.json({ error: `there is no ${c.req.path}` }, 404));
   app.get("/", async (c) => c.body(page.html(await source.status()), 200, page.headers));
@@ -46,11 +58,12 @@ export function createNodeApp(source: NodeSource, { clock, listener }: NodeAppOp
   app.get("/api/recent", (c) => c.json(source.recent.read(c.req.query("metric"))));
   app.get("/api/live", (c) => {
     const full = `${CLIENTS_MAX} pages are live already: close one`;
-    return live.open(() => undefined) ?? c.json({ error: full }, 503);
+    return live.open(() => undefined, () => personOf(c)!.isValid()) ?? c.json({ error: full }, 503);
   });
   app.get("/healthz", (c) => {
     const problem = source.health();
-    return problem === undefined ? c.text("ok\n") : c.text(`${problem}\n`, 503);
+    if (problem === undefined) return c.text("ok\n");
+    return c.text(personOf(c) === undefined ? "not well\n" : `${problem}\n`, 503);
   });
   app.get("/metrics", async (c) => {
     const text = metricsText(await source.status(), source.memoryBytes());

@@ -22,6 +22,7 @@ export interface StreamSource<State> {
 interface Client<State> {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
   readonly state: State;
+  readonly isAllowed: () => boolean;
   isCurrent: boolean;
   stuckTicks: number;
 }
@@ -59,13 +60,16 @@ export class Streams<State> {
     return this.#clients.size;
   }
 
-  /** A new stream for the client of which `open` gives the state; `undefined` where there are too many. */
-  open(open: () => State): Response | undefined {
+  /**
+   * A new stream for the client of which `open` gives the state; `undefined` where there are too many. It ends once
+   * `isAllowed` says no.
+   */
+  open(open: () => State, isAllowed: () => boolean): Response | undefined {
     if (this.#clients.size >= this.#clientsMax) return undefined;
     let client: Client<State>;
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
-        client = { controller, state: open(), isCurrent: false, stuckTicks: 0 };
+        client = { controller, state: open(), isAllowed, isCurrent: false, stuckTicks: 0 };
         this.#clients.add(client);
       },
       cancel: () => this.#drop(client),
@@ -92,6 +96,10 @@ export class Streams<State> {
 
   #tell(client: Client<State>): void {
     const { controller } = client;
+    if (!client.isAllowed()) {
+      controller.error(new Error("the client is not let in any more"));
+      return this.#drop(client);
+    }
     if ((controller.desiredSize ?? 0) <= 0) {
       client.isCurrent = false;
       if (++client.stuckTicks < STUCK_TICKS_MAX) return;

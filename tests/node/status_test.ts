@@ -71,6 +71,7 @@ function bench() {
     nodeId: "n",
     bootId: "b",
     version: "v",
+    isInsecure: false,
   };
   const source = new StatusSource(parts as unknown as StatusParts);
   return { wal, clock, link, parts, reads, read: () => source.read() };

@@ -179,6 +179,30 @@ export const PROMISES: Promises = {
     await store.close();
   },
 
+  async "keeps tokens until they are taken away, and who did what, the newest first"({ open }) {
+    const store = await open();
+    const token = (id: string, expires_wall_ms: number | null) => ({
+      ...{ id, name: "anna", role: "viewer", hash: `hash of ${id}` } as const,
+      ...{ created_wall_ms: Number(id), expires_wall_ms },
+    });
+    await store.putToken(token("2", null));
+    await store.putToken(token("1", 5));
+    const entry = (at_wall_ms: number) => ({
+      ...{ at_wall_ms, who: "anna", role: "admin", address: "10.0.0.1" },
+      ...{ action: "put_config", target: "*", before: { a: 1 }, after: null },
+    });
+    for (const at of [1, 2, 3]) await store.addAudit(entry(at));
+    await store.close();
+    const again = await open();
+    assertEquals(await again.tokens(), [token("1", 5), token("2", null)]);
+    assertEquals([await again.deleteToken("1"), await again.deleteToken("1")], [true, false]);
+    assertEquals(await again.tokens(), [token("2", null)]);
+    const [newest, next] = await again.audit({ limit: 2 });
+    assertEquals([newest, next?.at_wall_ms], [{ id: newest!.id, ...entry(3) }, 2]);
+    assertEquals((await again.audit({ limit: 9, before_id: next!.id })).length, 1);
+    await again.close();
+  },
+
   async "keeps its name"({ open }) {
     const store = await open();
     const { host_id } = store.state;

@@ -15,7 +15,7 @@ const STATUS = {
   diagnostics: { note: "</script><script>alert(1)</script>" },
 } as unknown as NodeStatus;
 
-function made(listener = "127.0.0.1:7481") {
+function made(token = "") {
   const clock = new ManualClock();
   const recent = new Recent();
   recent.add({ temp_c: 41 }, () => false, { monoMs: 0, wallMs: START });
@@ -25,7 +25,19 @@ function made(listener = "127.0.0.1:7481") {
     health: () => undefined,
     memoryBytes: () => 1,
     recent,
-  }, { clock, listener });
+  }, {
+    clock,
+    isSecure: false,
+    door: {
+      isLoginNeeded: token !== "",
+      judge: (given) =>
+        Promise.resolve(
+          given === token
+            ? { person: { name: "http_token", role: "admin" as const, isValid: () => true } }
+            : { reason: "this token is not valid" },
+        ),
+    },
+  });
   return {
     app,
     clock,
@@ -107,9 +119,40 @@ realTest("there are never too many streams, and those that take nothing are let 
   await response.body!.cancel();
 });
 
-realTest("on loopback only the names of this machine are answered, elsewhere any", async () => {
-  const foreign = { headers: { host: "evil.example" } };
-  assertEquals((await made().app.request("/status", foreign)).status, 403);
-  assertEquals((await made("[::1]:7481").app.request("/", foreign)).status, 403);
-  assertEquals((await made("0.0.0.0:7481").app.request("/status", foreign)).status, 200);
+realTest(
+  "without a token only the names of this machine are answered, with one any who shows it",
+  async () => {
+    const foreign = { headers: { host: "evil.example" } };
+    assertEquals((await made().app.request("/status", foreign)).status, 403);
+    const { app } = made("sesame-sesame-sesame");
+    for (const path of ["/status", "/", "/metrics", "/api/recent", "/api/live"]) {
+      const response = await app.request(path, foreign);
+      assertEquals(response.status, 401, path);
+      await response.body?.cancel();
+    }
+    assertEquals(await (await app.request("/healthz", foreign)).text(), "ok\n");
+    const shown = { headers: { ...foreign.headers, authorization: "Bearer sesame-sesame-sesame" } };
+    assertEquals((await app.request("/status", shown)).status, 200);
+  },
+);
+
+realTest("a browser is led to the page of the login, and comes back with a cookie", async () => {
+  const { app } = made("sesame-sesame-sesame");
+  const asked = await app.request("/", { headers: { accept: "text/html" } });
+  assertEquals(asked.headers.get("location"), "/login?next=%2F");
+  const page = await (await app.request("/login?next=%2F")).text();
+  assert(page.includes('name="token"'));
+  const login = (token: string) =>
+    app.request("/login", {
+      method: "POST",
+      body: new URLSearchParams({ token, next: "/status" }),
+    });
+  const wrong = await login("open");
+  assertEquals([wrong.status, wrong.headers.get("set-cookie")], [401, null]);
+  const right = await login("sesame-sesame-sesame");
+  assertEquals([right.status, right.headers.get("location")], [303, "/status"]);
+  const cookie = right.headers.get("set-cookie")!;
+  assert(/; HttpOnly; SameSite=Lax$/.test(cookie), cookie);
+  const headers = { cookie: cookie.split(";")[0]! };
+  assertEquals((await app.request("/status", { headers })).status, 200);
 });

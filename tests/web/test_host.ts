@@ -2,6 +2,7 @@
 import type { Hono } from "hono";
 import { HOST_SETTINGS, type HostSettings } from "../../lib/config/host_settings.ts";
 import { Host, limitsOf } from "../../lib/host/host.ts";
+import { People } from "../../lib/host/people.ts";
 import type { Clock, Connection, Listener } from "../../lib/platform/platform.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { openStore } from "../store/open.ts";
@@ -96,6 +97,7 @@ class Wire implements Connection {
 export class TestHost {
   readonly clock: ManualClock;
   readonly host: Host;
+  readonly people: People;
   readonly app: Hono;
   #directory: string;
   #accept: (connection: Connection | undefined) => void;
@@ -105,22 +107,25 @@ export class TestHost {
     host: Host;
     directory: string;
     accept: (connection: Connection | undefined) => void;
-    token: string;
+    people: People;
   }) {
     this.clock = parts.clock;
     this.host = parts.host;
+    this.people = parts.people;
     this.#directory = parts.directory;
     this.#accept = parts.accept;
     this.app = createHostApp(parts.host, {
-      listener: "127.0.0.1:7480",
       clock: parts.clock,
-      token: parts.token,
+      people: parts.people,
+      isSecure: false,
       metricsPerNode: true,
       memoryBytes: () => 1,
     });
   }
 
-  static async start(options: { allowFaults?: boolean; token?: string } = {}): Promise<TestHost> {
+  static async start(
+    options: { allowFaults?: boolean; token?: string; isExposed?: boolean } = {},
+  ): Promise<TestHost> {
     const clock = new ManualClock();
     const directory = await Deno.makeTempDir();
     const queue: (Connection | undefined)[] = [];
@@ -154,7 +159,11 @@ export class TestHost {
       version: "1.2.3",
       faults: [],
     });
-    return new TestHost({ clock, host, directory, accept, token: options.token ?? "" });
+    const people = await People.load({
+      ...{ store: host.store, clock, random: seededRandom(2) },
+      ...{ fixedToken: options.token ?? "", isExposed: options.isExposed ?? false },
+    });
+    return new TestHost({ clock, host, directory, accept, people });
   }
 
   /** A node connects, and says what is `behind` in the same breath; returns what speaks for it. */

@@ -33,7 +33,8 @@ const RAW_RECORDS_MAX = 20_000;
 const SPANS_AT_ONCE = 256;
 
 /** What JSON says, or `undefined` where it is damaged: rows of our own database are not trusted either. */
-function parsed(text: unknown): unknown {
+/** What JSON of our own says; `undefined` where it is damaged. */
+export function parsed(text: unknown): unknown {
   try {
     return JSON.parse(String(text));
   } catch {
@@ -354,7 +355,7 @@ export function readEvents(db: Database, query: HistoryQuery): StoredEvent[] {
 }
 
 /** The conditions of a query and their values, in the same order. */
-class Where {
+export class Where {
   values: (string | number)[] = [];
   #conditions: string[] = [];
 
@@ -371,7 +372,8 @@ class Where {
   }
 }
 
-function history(query: HistoryQuery, id: string, time: string): Where {
+/** The conditions of a query for a table with numbered rows and a time. */
+export function history(query: HistoryQuery, id: string, time: string): Where {
   return new Where().and("node_id = ?", query.node_id)
     .and(`${id} > ?`, query.after_id).and(`${id} < ?`, query.before_id)
     .and(`${time} >= ?`, query.from_wall_ms).and(`${time} < ?`, query.to_wall_ms);

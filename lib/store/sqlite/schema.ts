@@ -98,5 +98,17 @@ CREATE TABLE deleted (
 CREATE INDEX deleted_by_seq ON deleted (node_id, epoch, to_seq);
 `;
 
+/** From version 4 to 5: who may do what at the host, and who did what. */
+const PEOPLE = `
+CREATE TABLE tokens (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, hash TEXT NOT NULL,
+  created_wall_ms REAL NOT NULL, expires_wall_ms REAL
+) STRICT;
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY, at_wall_ms REAL NOT NULL, who TEXT NOT NULL, role TEXT NOT NULL,
+  address TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, detail TEXT NOT NULL
+) STRICT;
+`;
+
 /** Entry i brings a database from version i to i + 1. Entries are added, never changed. */
-export const MIGRATIONS: readonly string[] = [RECORDS, ROLLUPS, ANOMALIES, BLOCKS];
+export const MIGRATIONS: readonly string[] = [RECORDS, ROLLUPS, ANOMALIES, BLOCKS, PEOPLE];

@@ -3,7 +3,9 @@ import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../../errors.ts";
 import type { Clock, Disk } from "../../platform/platform.ts";
 import { Thread, ThreadError } from "../../platform/thread.ts";
+import type { TokenRow } from "../../identity/token.ts";
 import {
+  type AuditRow,
   type Claim,
   type ClaimedBatch,
   type ConfigRow,
@@ -17,6 +19,7 @@ import {
   type SeriesColumns,
   type SeriesQuery,
   type Store,
+  type StoredAudit,
   type StoredEvent,
   type StoredGap,
   type StoredMetric,
@@ -182,6 +185,21 @@ class SqliteStore implements Store {
   }
   addEvents(events: readonly EventRow[]): Promise<number> {
     return this.#writer.call("addEvents", [events]);
+  }
+  tokens(): Promise<TokenRow[]> {
+    return this.#query("tokens", []);
+  }
+  putToken(row: TokenRow): Promise<void> {
+    return this.#writer.call("putToken", [row]);
+  }
+  deleteToken(id: string): Promise<boolean> {
+    return this.#writer.call("deleteToken", [id]);
+  }
+  addAudit(row: AuditRow): Promise<void> {
+    return this.#writer.call("addAudit", [row]);
+  }
+  audit(query: Omit<HistoryQuery, "node_id" | "kind">): Promise<StoredAudit[]> {
+    return this.#query("audit", [query]);
   }
   async records(query: RecordQuery): Promise<StoredRow[]> {
     if (isByTime(query)) await this.#sumUp();

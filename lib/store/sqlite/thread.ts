@@ -7,10 +7,12 @@ import { denoClock } from "../../platform/deno_clock.ts";
 import { type Database, isCorrupt, NewerDatabase } from "../../platform/sqlite.ts";
 import { type Calls, serveCalls } from "../../platform/thread.ts";
 import { Claims } from "../claims.ts";
-import type { SeriesQuery } from "../store.ts";
+import type { TokenRow } from "../../identity/token.ts";
+import type { AuditRow, SeriesQuery } from "../store.ts";
 import { openDatabase, SqliteEngine } from "./engine.ts";
 import { countLegacyRecords, moveLegacyRecords } from "./legacy_records.ts";
 import type { PackedBatch } from "./pack.ts";
+import { addAudit, deleteToken, putToken, readAudit, readTokens } from "./people.ts";
 import {
   readBytes,
   readEvents,
@@ -104,6 +106,9 @@ const writer = {
   forgetNode: (nodeId: string, records: boolean) => engine.forgetNode(nodeId, records),
   putConfig: (config: Parameters<SqliteEngine["putConfig"]>[0]) => engine.putConfig(config),
   addEvents: (events: Parameters<SqliteEngine["addEvents"]>[0]) => engine.addEvents(events),
+  putToken: (row: TokenRow) => putToken(db, row),
+  deleteToken: (id: string) => deleteToken(db, id),
+  addAudit: (row: AuditRow) => addAudit(db, row),
   sumUp: () => engine.sumUp(),
   keepWithin(limits: Parameters<SqliteEngine["keepWithin"]>[0]) {
     engine.keepWithin(limits);
@@ -130,6 +135,8 @@ const reader = {
   records: (query: Parameters<typeof readRecords>[1]) => readRecords(db, query),
   gaps: (query: Parameters<typeof readGaps>[1]) => readGaps(db, query),
   events: (query: Parameters<typeof readEvents>[1]) => readEvents(db, query),
+  tokens: () => readTokens(db),
+  audit: (query: Parameters<typeof readAudit>[1]) => readAudit(db, query),
   metrics: (nodeId: string) => readMetrics(db, nodeId),
   series: (query: SeriesQuery, complete: boolean) => readSeries(db, query, complete),
   bytes: () => readBytes(db),

@@ -70,7 +70,7 @@ export function pageHeaders(
 ): Record<string, string> {
   return {
     "content-security-policy": `default-src 'none'; script-src ${script}; style-src ${style}; ` +
-      `connect-src 'self'; img-src ${img}; base-uri 'none'; form-action 'none'; ` +
+      `connect-src 'self'; img-src ${img}; base-uri 'none'; form-action 'self'; ` +
       "frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",

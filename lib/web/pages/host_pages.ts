@@ -3,6 +3,7 @@
  * served under a name that changes with their contents, so that a browser asks for each only once.
  */
 import type { Context, Hono } from "hono";
+import { forbidden } from "../access.ts";
 import { asset, assetText, fingerprint, pageHeaders, skeleton } from "./assets.ts";
 
 /** Modules of the page, in the order of need; the shell asks for all of them at once. */
@@ -89,7 +90,8 @@ function answer(c: Context, body: string, type: string, etag: string, cache: str
 export function addHostPages(app: Hono): void {
   const { html, etag, version } = buildShell();
   const names = new Set([...MODULES, ...FILES]);
-  const shell = (c: Context) => answer(c, html, "text/html; charset=utf-8", etag, ASK_AGAIN);
+  const shell = (c: Context) =>
+    forbidden(c, "viewer") ?? answer(c, html, "text/html; charset=utf-8", etag, ASK_AGAIN);
   app.get("/", shell);
   app.get("/nodes/:id", shell);
   app.get("/assets/:version/:name", (c) => {

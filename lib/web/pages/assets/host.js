@@ -1,6 +1,6 @@
 /** Start of the host's page: which view, the bar at the top, theme, and what is said when the host is gone. */
-import { onTokenNeeded } from "./host_api.js";
-import { askForToken, showHelp } from "./host_dialog.js";
+import { getJson } from "./host_api.js";
+import { showHelp } from "./host_dialog.js";
 import { fill, h, isTyping, setText } from "./dom.js";
 import { showFaults } from "./host_faults.js";
 import { showFleet } from "./host_fleet.js";
@@ -45,7 +45,13 @@ addEventListener("popstate", route);
 
 const hostName = h("span", { class: "fact" });
 const hostClock = h("span", { class: "fact" });
-fill(facts, hostName, hostClock);
+const insecure = h("span", {
+  class: "fact is-warning",
+  hidden: true,
+  title:
+    "Whoever is on the way between nodes and host reads and changes what is sent: see insecure",
+}, "no TLS");
+fill(facts, hostName, hostClock, insecure);
 
 function drawBar() {
   const { host } = live;
@@ -55,6 +61,7 @@ function drawBar() {
   setText(hostClock, `${clock(live.hostNow())} ${HOST_CLOCK}`);
   hostClock.title = titleTime(live.hostNow(), HOST_CLOCK);
   document.getElementById("faults-button").hidden = host.allow_faults !== true;
+  insecure.hidden = host.insecure !== true;
 }
 live.on("host", drawBar, new AbortController().signal);
 
@@ -87,5 +94,13 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "t") nextTheme();
 });
 
-onTokenNeeded(askForToken);
+/** Who is logged in, and the way out. */
+async function showMe() {
+  const { name, role, logged_in } = await getJson("/api/me");
+  const me = document.getElementById("me");
+  me.hidden = !logged_in;
+  setText(document.getElementById("me-name"), name);
+  me.title = `Logged in as ${name}, ${role}`;
+}
+showMe().catch(() => {});
 route();

@@ -1,12 +1,8 @@
-/** Requests to the host. The token is kept in memory only: it is gone with the page. */
+/** Requests to the host. Who has to log in is led to where that is done, and back. */
 
-let token = "";
-/** @type {((reason: string) => Promise<string | undefined>) | undefined} */
-let askForToken;
-
-/** Says how the operator is asked for a token; `undefined` from it means 'no'. */
-export function onTokenNeeded(ask) {
-  askForToken = ask;
+/** Leads to the page on which people log in. */
+export function toLogin() {
+  location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
 }
 
 /** What the host refused, with its own words. */
@@ -33,6 +29,7 @@ async function request(path, init) {
   } catch {
     body = undefined;
   }
+  if (response.status === 401) toLogin();
   if (!response.ok) {
     throw new ApiError(response.status, body?.error ?? `the host answered ${response.status}`);
   }
@@ -45,28 +42,12 @@ export function getJson(path, signal) {
 }
 
 /**
- * Changes something, and asks for a token where the host wants one. Rejects with an {@linkcode ApiError}.
+ * Changes something. Rejects with an {@linkcode ApiError}.
  * @param {"PUT" | "POST" | "DELETE"} method
  */
-export async function change(method, path, body) {
-  for (let attempt = 0;; attempt++) {
-    const headers = { "content-type": "application/json" };
-    if (token !== "") headers.authorization = `Bearer ${token}`;
-    try {
-      return await request(path, { method, headers, body: JSON.stringify(body ?? {}) });
-    } catch (error) {
-      const isDenied = error.status === 401 || error.status === 403;
-      if (!isDenied || attempt >= 3 || askForToken === undefined) throw error;
-      const given = await askForToken(error.message);
-      if (given === undefined) throw error;
-      token = given;
-    }
-  }
-}
-
-/** Whether a token was given already. */
-export function hasToken() {
-  return token !== "";
+export function change(method, path, body) {
+  const headers = { "content-type": "application/json" };
+  return request(path, { method, headers, body: JSON.stringify(body ?? {}) });
 }
 
 /** Path of a node in the API. */

@@ -2,7 +2,7 @@
  * The editor of a node's configuration: a form from the host's table of settings. What is left empty stays as
  * the node was started. Shows what would change before it is sent, and what became of it after.
  */
-import { change, getJson, hasToken, nodePath } from "./host_api.js";
+import { change, getJson, nodePath } from "./host_api.js";
 import { fill, h, setAttr, setText } from "./dom.js";
 import { plural } from "./format.js";
 
@@ -166,9 +166,7 @@ export function createConfig({ nodeId, live }, signal) {
     }
   }
 
-  /** While typing nobody is asked for a token: the check then waits for 'Send'. */
   async function post(config) {
-    if (hasToken() || isSending) return await change("POST", "/api/config/check", config);
     const response = await fetch("/api/config/check", {
       method: "POST",
       headers: { "content-type": "application/json" },

@@ -1,4 +1,4 @@
-/** The page's dialogs: keyboard shortcuts, and the question for a token. */
+/** The page's dialogs: keyboard shortcuts. */
 import { fill, h } from "./dom.js";
 
 /**
@@ -47,33 +47,4 @@ export function showHelp() {
     "On a chart: drag to zoom, Ctrl + wheel or pinch to zoom, Shift + wheel to move, double-click to go back to live, click for the record behind a point.",
   );
   showDialog("Keyboard", [h("table", { class: "keys" }, h("tbody", {}, ...rows)), mouse]);
-}
-
-/** Asks for the host's token; `undefined` where the operator would rather not. */
-export async function askForToken(reason) {
-  const field = h("input", {
-    type: "password",
-    id: "token",
-    autocomplete: "off",
-    spellcheck: "false",
-  });
-  let given;
-  const form = h(
-    "form",
-    { class: "stack" },
-    h("p", {}, `The host says: ${reason}.`),
-    h("label", { for: "token" }, "Token (http_token of the host)"),
-    field,
-    h("p", { class: "note" }, "It is kept in this page’s memory only, and gone when you close it."),
-    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Go on")),
-  );
-  const { dialog, closed } = showDialog("A token is needed", [form]);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    given = field.value.trim();
-    dialog.close();
-  });
-  field.focus();
-  await closed;
-  return given === "" ? undefined : given;
 }

@@ -3,6 +3,8 @@
  * and unsubscribes. Everything here is bounded by the number of nodes.
  */
 
+import { getJson } from "./host_api.js";
+
 const BACKOFF_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 /** Without any event for that long the connection counts as dead: the host sends one each second. */
 const QUIET_MS = 8_000;
@@ -108,6 +110,8 @@ export class Live {
 
   #lose() {
     this.#close();
+    // A stream doesn't say why it ends: where it is for want of a login, this leads there.
+    getJson("/api/me").catch(() => {});
     const wait = BACKOFF_MS[Math.min(this.#attempt++, BACKOFF_MS.length - 1)];
     const jittered = wait * (0.75 + Math.random() / 2);
     this.retryAt = performance.now() + jittered;

@@ -160,6 +160,7 @@ function draw() {
       title: status.wal.tail.error ?? `${exact(status.wal.tail.bytes)} bytes in memory`,
     }],
     ["Sent", bytes(status.link.sent_bytes)],
+    ...(status.insecure ? [["Link", "without TLS: insecure is set"]] : []),
     ["Epoch", status.epoch],
   ]);
 }
@@ -169,6 +170,7 @@ async function loadRecent() {
   isLoading = true;
   try {
     const answer = await fetch("/api/recent");
+    if (answer.status === 401) location.assign("/login");
     if (answer.ok) Object.assign(recent, await answer.json());
   } catch {
     // The stream says whether the node can be reached.
@@ -208,6 +210,8 @@ setInterval(() => {
   setLost(true);
   if (now - triedAt < RETRY_MS) return;
   triedAt = now;
+  // A stream doesn't say why it ends: where it is for want of a login, this leads there.
+  loadRecent();
   const heard = heardAt;
   listen();
   heardAt = heard;

@@ -1,0 +1,164 @@
+/** `host token` and `host audit`: who may do what at a host, and who did what. Part of the executables. */
+import { demandFlags } from "../config/flags.ts";
+import { HOST_SETTINGS } from "../config/host_settings.ts";
+import { oneLine } from "../errors.ts";
+import { makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
+import { denoClock, denoRandom } from "../platform/deno_clock.ts";
+import type { Database } from "../platform/sqlite.ts";
+import { openDatabase } from "../store/sqlite/engine.ts";
+import { addAudit, deleteToken, putToken, readAudit, readTokens } from "../store/sqlite/people.ts";
+import { MIGRATIONS } from "../store/sqlite/schema.ts";
+import { DATABASE_NAME } from "../store/sqlite/store.ts";
+import { parseSpan } from "../times.ts";
+import { fail, print } from "./output.ts";
+import { EXIT_USAGE } from "./settings.ts";
+import { clean } from "./terminal_text.ts";
+
+const DATA = HOST_SETTINGS.data.default;
+const USAGE =
+  `host token, host audit: who may do what at a host, and who did what. A host may run on the directory.
+
+Usage: host token create --role viewer|operator|admin --name anna [--expires 90d] [--data ${DATA}]
+       host token ls [--json] [--data ${DATA}]
+       host token revoke ID|NAME [--data ${DATA}]
+       host audit [--limit 100] [--json] [--data ${DATA}]
+
+A viewer reads, an operator changes nodes, configurations and faults, an admin manages tokens. create prints the token
+on standard output, this once: what is kept can't be turned back into it. People log in with it on the host's page,
+scripts send it as bearer token, host top and the like take it from HOLDFAST_HTTP_TOKEN. revoke takes NAME where one
+token has it; a running host lets nobody in with it two seconds later. --expires is a number of s, m, h or d.`;
+
+/** Runs `host token` or `host audit`; resolves with the exit status. */
+export async function peopleCommand(
+  name: "token" | "audit",
+  args: readonly string[],
+): Promise<number> {
+  const wrong = (message: string): never =>
+    fail("host", `${message} (see host ${name} --help)`, EXIT_USAGE);
+  let values: Readonly<Record<string, string | undefined>>, positionals: readonly string[];
+  try {
+    const read = demandFlags(args, {
+      text: ["data", "role", "name", "expires", "limit"],
+      flag: ["help", "json"],
+    });
+    values = read.values as typeof values;
+    positionals = read.positionals;
+  } catch (error) {
+    return wrong(oneLine(error));
+  }
+  if (values.help !== undefined) {
+    print(USAGE);
+    return 0;
+  }
+  const [verb, ...rest] = name === "audit" ? ["audit", ...positionals] : positionals;
+  if (!["create", "ls", "revoke", "audit"].includes(verb ?? "")) {
+    return wrong("say create, ls or revoke");
+  }
+  if (rest.length !== (verb === "revoke" ? 1 : 0)) {
+    return wrong(rest.length === 0 ? "name the token" : `unexpected "${rest.at(-1)}"`);
+  }
+  try {
+    const db = await open(values.data ?? DATA);
+    const isJson = values.json !== undefined;
+    if (verb === "create") return await create(db, values);
+    if (verb === "ls") list(readTokens(db).map(({ hash: _, ...row }) => row), isJson);
+    else if (verb === "audit") listAudit(db, Number(values.limit ?? 100), isJson);
+    else revoke(db, rest[0]!);
+    return 0;
+  } catch (error) {
+    if (error instanceof RangeError) return wrong(error.message);
+    fail("host", oneLine(error));
+  }
+}
+
+async function open(directory: string): Promise<Database> {
+  const path = `${directory}/${DATABASE_NAME}`;
+  await Deno.stat(path).catch(() => {
+    throw new Error(
+      `there is no ${path}: start the host on the directory once, or name its --data`,
+    );
+  });
+  const db = openDatabase(path, true);
+  if (db.pragma("user_version") < MIGRATIONS.length) {
+    throw new Error(`${path} is an older program's: start the host on it once`);
+  }
+  db.close();
+  return openDatabase(path);
+}
+
+async function create(
+  db: Database,
+  { role, name, expires }: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  const spanMs = expires === undefined ? undefined : parseSpan(expires);
+  if (expires !== undefined && spanMs === undefined) {
+    throw new RangeError("--expires: expected a time as 12h or 90d");
+  }
+  const expires_s = spanMs === undefined ? undefined : spanMs / 1_000;
+  const parts = tokenParts({ name, role, expires_s }, denoClock.wallMs());
+  const { token, row } = await makeToken(parts, denoRandom);
+  putToken(db, row);
+  const { hash: _, ...after } = row;
+  note(db, "create_token", row, undefined, after);
+  print(token);
+  return 0;
+}
+
+function revoke(db: Database, which: string): void {
+  const all = readTokens(db);
+  const found = all.filter(({ id, name }) => id === which || name === which);
+  if (found.length === 0) throw new Error(`there is no token "${which}": see host token ls`);
+  if (found.length > 1) {
+    const ids = found.map(({ id }) => id).join(", ");
+    throw new Error(`"${which}" has ${found.length} tokens, name one of ${ids}`);
+  }
+  const [row] = found;
+  deleteToken(db, row!.id);
+  const { hash: _, ...before } = row!;
+  note(db, "revoke_token", row!, before);
+  print(`the token ${row!.id} of ${row!.name} is revoked`);
+}
+
+function note(
+  db: Database,
+  action: string,
+  row: TokenRow,
+  before?: unknown,
+  after?: unknown,
+): void {
+  const who = Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "unknown";
+  addAudit(db, {
+    at_wall_ms: denoClock.wallMs(),
+    ...{ who: clean(who).slice(0, 64), role: "admin", address: "command line" },
+    ...{ action, target: row.name, before, after },
+  });
+}
+
+function list(rows: readonly Omit<TokenRow, "hash">[], isJson: boolean): void {
+  if (isJson) return rows.forEach((row) => print(JSON.stringify(row)));
+  if (rows.length === 0) print("no tokens: host token create --role viewer --name NAME makes one");
+  for (const { id, name, role, created_wall_ms, expires_wall_ms } of rows) {
+    const end = expires_wall_ms === null ? "no end" : `until ${stamp(expires_wall_ms)}`;
+    print(`${id}  ${role.padEnd(8)}  ${stamp(created_wall_ms)}  ${end}  ${clean(name)}`);
+  }
+}
+
+function listAudit(db: Database, limit: number, isJson: boolean): void {
+  if (!(Number.isInteger(limit) && limit >= 1 && limit <= 100_000)) {
+    throw new RangeError("--limit: expected a whole number from 1 to 100000");
+  }
+  for (const row of readAudit(db, { limit })) {
+    if (isJson) {
+      print(JSON.stringify(row));
+      continue;
+    }
+    const { at_wall_ms, who, role, address, action, target, before, after } = row;
+    const change = [before, after].map((part) => part === undefined ? "-" : JSON.stringify(part));
+    const text = `${who} (${role}, ${address})  ${action} ${target}  ${change.join(" -> ")}`;
+    print(`${stamp(at_wall_ms)}  ${clean(text)}`);
+  }
+}
+
+function stamp(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 19) + "Z";
+}
