@@ -7,8 +7,10 @@ import { clean } from "./terminal_text.ts";
 
 /** Where a host listens by default. */
 export const DEFAULT_URL = "http://127.0.0.1:7480";
-/** The environment variable with the token that `http_token` of the host asks for. */
+/** The environment variable with the token that the host asks for. */
 const TOKEN_NAME = "HOLDFAST_HTTP_TOKEN";
+/** The environment variable with the PEM file of the authority of the host's certificate. */
+const CA_NAME = "HOLDFAST_TLS_CA";
 /** Most characters of one event; ten thousand nodes are about 10 million. */
 const EVENT_CHARS_MAX = 64_000_000;
 /** The host sends something each second; a stream that is silent for longer is dead. */
@@ -113,6 +115,7 @@ export function wait(ms: number, signal: AbortSignal): Promise<void> {
 export class HostApi {
   readonly url: string;
   #headers: Record<string, string>;
+  #client: Deno.HttpClient | undefined;
 
   /** Throws {@linkcode ApiError} for what is no URL. */
   constructor(url: string, token: string = Deno.env.get(TOKEN_NAME) ?? "") {
@@ -178,7 +181,8 @@ export class HostApi {
   async #request(path: string, signal: AbortSignal, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(this.url + path, { ...init, redirect: "error", signal });
+      const client = this.#client ??= clientOf(Deno.env.get(CA_NAME) ?? "");
+      response = await fetch(this.url + path, { ...init, redirect: "error", signal, client });
     } catch (error) {
       throw new ApiError(
         `no host answers on ${this.url} (${reasonOf(error)}): start it, or name another with --url`,
@@ -192,7 +196,7 @@ export class HostApi {
     await response.body?.cancel();
     if (response.status === 401 || response.status === 403) {
       throw new ApiError(
-        `${this.url} refuses to answer (${response.status}): set ${TOKEN_NAME} to its http_token`,
+        `${this.url} refuses to answer (${response.status}): set ${TOKEN_NAME} to a token that may, see host token --help`,
       );
     }
     const hint = response.status === 404 ? ": is it a Holdfast host of this version?" : "";
@@ -200,9 +204,15 @@ export class HostApi {
   }
 }
 
+/** What trusts the authorities in a file; the usual ones where none is named. Throws one line. */
+function clientOf(path: string): Deno.HttpClient {
+  return Deno.createHttpClient(path === "" ? {} : { caCerts: [Deno.readTextFileSync(path)] });
+}
+
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   const text = oneLine(cause ?? error);
+  if (/certificate|UnknownIssuer/i.test(text)) return `its certificate: set ${CA_NAME}`;
   if (/refused/i.test(text)) return "connection refused";
   if (/timed? ?out|aborted/i.test(text)) return "no answer in time";
   if (/dns|resolve|lookup/i.test(text)) return "unknown name";

@@ -66,7 +66,10 @@ function operationOf(name: string, route: Route): Record<string, unknown> {
       },
       default: error,
     },
-    ...(route.method === "get" ? {} : { security: [{ token: [] }, {}] }),
+    ...(route.role === undefined ? {} : {
+      security: [{ token: [] }],
+      "x-role": route.role,
+    }),
   };
 }
 
@@ -89,7 +92,8 @@ export function openApi(
         token: {
           type: "http",
           scheme: "bearer",
-          description: "The setting http_token; needed for changes where it is set.",
+          description:
+            "From host token create, or the setting http_token. On loopback none is needed while there is none.",
         },
       },
     },

@@ -17,6 +17,10 @@ function valuesText({ kind, min, max, choices, default: standard, required }: Pa
   return kinds[kind] + rest;
 }
 
+function needs({ role }: Route): string {
+  return role === undefined ? "For everybody." : `For ${role === "viewer" ? "a" : "an"} ${role}.`;
+}
+
 /** One section for each route, under headings of level 3. */
 export function routesMarkdown(routes: readonly Route[]): string {
   return routes.map((route) => {
@@ -28,7 +32,8 @@ export function routesMarkdown(routes: readonly Route[]): string {
     return [
       `### ${route.method.toUpperCase()} ${path}`,
       "",
-      route.summary + (route.faultsOnly ? " Only with `--allow-faults`." : ""),
+      `${route.summary} ${needs(route)}` +
+      (route.faultsOnly ? " Only with `--allow-faults`." : ""),
       ...(rows.length === 0
         ? []
         : ["", "| parameter | value | meaning |", "| --- | --- | --- |", ...rows]),

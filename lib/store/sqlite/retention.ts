@@ -15,6 +15,8 @@ const BLOCKS = 64;
 const PAGES = 256;
 /** Free pages that are kept for what comes next, as a part of all. */
 const SPARE_PART = 0.1;
+/** What SQLite's own log takes while records come fast. */
+const JOURNAL_BYTES = 4 * 1024 * 1024;
 
 /** See the head of the file. */
 export class Retention {
@@ -46,7 +48,9 @@ export class Retention {
     const { bytesMax } = this.limits;
     if (bytesMax === undefined) return false;
     const pages = this.#db.pragma("page_count") - this.#db.pragma("freelist_count");
-    return pages * this.#db.pragma("page_size") > bytesMax;
+    // Beside what is used the directory holds spare pages and SQLite's own log.
+    const journal = Math.min(JOURNAL_BYTES, bytesMax / 4);
+    return pages * this.#db.pragma("page_size") > (bytesMax - journal) / (1 + SPARE_PART);
   }
 
   #deleteSome(wallMs: number): boolean {

@@ -6,7 +6,7 @@
 import { type Database, isConstraint } from "../../platform/sqlite.ts";
 import { valueAt } from "../../codec/column.ts";
 import { type BlockRow, STORED } from "./block.ts";
-import { type Block, blocksInOrder, ID_MAX, rowsOf } from "./block_tables.ts";
+import { type Block, blocksInOrder, ID_MAX } from "./block_tables.ts";
 import { addTo, bucketOf, ROLLUP_MS, samplesOf, SERIES_PER_NODE_MAX, type Sum } from "../series.ts";
 import { runsOf, type SampledRows, type SampledRun, Samplings, sumOf } from "./sampled.ts";
 
@@ -136,14 +136,22 @@ export class RollUp {
     if (block.id > this.#writtenUntil) return;
     const { node_id: nodeId, epoch } = block;
     const gone = new Map<number, { records: number; anomalies: number }>();
-    for (const { ts_wall_ms, is_anomaly } of rowsOf(block)) {
-      const bucket = bucketOf(ts_wall_ms);
-      if (bucket === undefined) continue;
-      const known = gone.get(bucket);
-      if (known === undefined) gone.set(bucket, { records: 1, anomalies: Number(is_anomaly) });
-      else {
-        known.records++;
-        known.anomalies += Number(is_anomaly);
+    const forget = (bucket: number | undefined, records: number, anomalies: number) => {
+      if (bucket === undefined) return;
+      const known = gone.get(bucket) ?? { records: 0, anomalies: 0 };
+      known.records += records;
+      known.anomalies += anomalies;
+      gone.set(bucket, known);
+    };
+    for (const { rows } of runsOf(block, this.#samplings) ?? []) {
+      if ("sampling" in rows) {
+        for (const { bucket, from, to, anomalies } of stretchesOf(rows)) {
+          forget(bucket, to - from, anomalies);
+        }
+      } else {
+        for (const { ts_wall_ms, is_anomaly } of rows) {
+          forget(bucketOf(ts_wall_ms), 1, Number(is_anomaly));
+        }
       }
     }
     const left = this.#db.sql(
@@ -177,29 +185,21 @@ export class RollUp {
   }
 
   /** Adds records in columns, of which the first has this seq. */
-  #addColumns(block: Block, { sampling, columns, from, to }: SampledRows, seq: number): void {
+  #addColumns(block: Block, rows: SampledRows, seq: number): void {
     const { node_id: nodeId, epoch } = block;
-    const wall = columns[STORED.wall]!, score = columns[STORED.score]!;
-    for (let start = from; start < to;) {
-      const wallMs = valueAt(wall, start);
-      const bucket = bucketOf(wallMs);
-      let end = start + 1;
-      while (end < to && bucketOf(valueAt(wall, end)) === bucket) end++;
-      if (bucket !== undefined) {
-        let anomalies = 0;
-        for (let row = start; row < end; row++) if (valueAt(score, row) >= 0) anomalies++;
-        const first = seq + start - from;
-        this.#addSpan(nodeId, bucket, epoch, first, first + end - start - 1, anomalies);
-        const coarse = Math.floor(wallMs / ROLLUP_MS.coarse) * ROLLUP_MS.coarse;
-        for (const sampled of sampling.metrics) {
-          const series = this.#seriesId(nodeId, sampled.metric);
-          if (series === undefined) continue;
-          const sum = sumOf(sampled, columns, start, end);
-          addTo(this.#sums.fine, `${series} ${bucket}`, sum);
-          addTo(this.#sums.coarse, `${series} ${coarse}`, sum);
-        }
+    const { sampling, columns } = rows;
+    for (const { bucket, from, to, anomalies } of stretchesOf(rows)) {
+      if (bucket === undefined) continue;
+      const first = seq + from - rows.from;
+      this.#addSpan(nodeId, bucket, epoch, first, first + to - from - 1, anomalies);
+      const coarse = Math.floor(bucket / ROLLUP_MS.coarse) * ROLLUP_MS.coarse;
+      for (const sampled of sampling.metrics) {
+        const series = this.#seriesId(nodeId, sampled.metric);
+        if (series === undefined) continue;
+        const sum = sumOf(sampled, columns, from, to);
+        addTo(this.#sums.fine, `${series} ${bucket}`, sum);
+        addTo(this.#sums.coarse, `${series} ${coarse}`, sum);
       }
-      start = end;
     }
   }
 
@@ -292,5 +292,27 @@ export class RollUp {
 
   #writeMark(id: number): void {
     this.#db.sql("UPDATE host SET value = ? WHERE key = 'rolled_up'").run(String(id));
+  }
+}
+
+/** Rows that follow each other and lie in one bucket, or in none. */
+interface Stretch {
+  readonly bucket: number | undefined;
+  readonly from: number;
+  readonly to: number;
+  readonly anomalies: number;
+}
+
+function* stretchesOf({ columns, from: start, to: end }: SampledRows): Generator<Stretch> {
+  const wall = columns[STORED.wall]!, score = columns[STORED.score]!;
+  for (let from = start; from < end;) {
+    const bucket = bucketOf(valueAt(wall, from));
+    let to = from, anomalies = 0;
+    do {
+      if (valueAt(score, to) >= 0) anomalies++;
+      to++;
+    } while (to < end && bucketOf(valueAt(wall, to)) === bucket);
+    yield { bucket, from, to, anomalies };
+    from = to;
   }
 }
