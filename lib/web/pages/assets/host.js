@@ -51,7 +51,7 @@ const insecure = h("span", {
   title:
     "Whoever is on the way between nodes and host reads and changes what is sent: see insecure",
 }, "no TLS");
-fill(facts, hostName, hostClock, insecure);
+fill(facts, insecure, hostName, hostClock);
 
 function drawBar() {
   const { host } = live;
