@@ -5,6 +5,9 @@ import { storeCommand } from "./lib/cli/export.ts";
 import { forgetCommand } from "./lib/cli/forget.ts";
 import { nodesCommand } from "./lib/cli/nodes.ts";
 import { fail, writeLog } from "./lib/cli/output.ts";
+import { pkiCommand } from "./lib/cli/pki.ts";
+import { pkiFiles, textIn, tlsPathsOf } from "./lib/cli/pki_files.ts";
+import { renewHost } from "./lib/cli/renewal.ts";
 import { stopSignal } from "./lib/cli/stop.ts";
 import { tailCommand } from "./lib/cli/tail.ts";
 import { keepRenewed, tlsOrExit } from "./lib/cli/tls_files.ts";
@@ -13,6 +16,7 @@ import { topCommand } from "./lib/cli/top.ts";
 import { runView } from "./lib/cli/view.ts";
 import { HOST_SETTINGS, type HostSettings } from "./lib/config/host_settings.ts";
 import { type FaultSpec, parseFault } from "./lib/host/faults.ts";
+import { Enroller } from "./lib/host/enroller.ts";
 import { Host, limitsOf } from "./lib/host/host.ts";
 import { People } from "./lib/host/people.ts";
 import { configureLog } from "./lib/log.ts";
@@ -38,6 +42,7 @@ const PROGRAM: Program<typeof HOST_SETTINGS> = {
     "       host export                      writes stored records as ndjson, csv or parquet, see host export --help\n" +
     "       host verify                      checks the data directory, see host verify --help\n" +
     "       host token create|ls|revoke      makes and takes away tokens that let in, see host token --help\n" +
+    "       host pki init|token|revoke|...   certificates of the fleet, see host pki --help\n" +
     "       host audit                       who changed what, see host token --help",
   table: HOST_SETTINGS,
 };
@@ -47,14 +52,14 @@ function checkTogether(settings: HostSettings): FaultSpec[] {
   if (settings.fault.length > 0 && !settings.allow_faults) {
     fail("host", "--fault needs --allow-faults", 2);
   }
-  const isPlain = settings.tls_cert === "" && !settings.insecure;
+  const isPlain = tlsPathsOf(settings, "host").tls_cert === "" && !settings.insecure;
   for (const setting of ["listen", "http"] as const) {
     if (!isPlain || !isExposed(settings[setting])) continue;
     fail(
       "host",
       `${setting} on ${
         settings[setting]
-      } can be reached from outside: set tls_cert, tls_key and tls_ca, or --insecure where the network itself is trusted`,
+      } can be reached from outside: make certificates with host pki init, or set --insecure where the network itself is trusted`,
       2,
     );
   }
@@ -88,11 +93,24 @@ async function openStore(settings: HostSettings): Promise<Store> {
 
 /** What TLS is made of; `undefined` where it is off. */
 function tlsOf(settings: HostSettings): TlsOptions | undefined {
-  const tls = tlsOrExit("host", settings);
+  const tls = tlsOrExit("host", tlsPathsOf(settings, "host"));
   if (tls !== undefined && tls.cert === undefined) {
     fail("host", "TLS needs all of tls_ca, tls_cert and tls_key", 2);
   }
   return tls;
+}
+
+/** What gives devices their certificates; `undefined` where the host has no authority of its own. */
+function enrollerOf(settings: HostSettings, store: Store): Enroller | undefined {
+  const { ca, caKey, cert: own } = pkiFiles(settings.data, "host");
+  const cert = textIn(ca);
+  if (cert === undefined || tlsPathsOf(settings, "host").tls_cert !== own) return undefined;
+  return new Enroller({
+    ...{ store, clock: denoClock, random: denoRandom },
+    authority: { cert, key: textIn(caKey) },
+    days: settings.certificate_days,
+    lateDays: settings.renew_late_days,
+  });
 }
 
 /** Serves pages and API; what is open without protection is told. */
@@ -140,7 +158,9 @@ async function run(args: readonly string[]): Promise<void> {
   const transport = denoTransport(tls);
   let web: Served | undefined;
   const users = { renew: (tls: TlsOptions) => (transport.renew(tls), web?.renew(tls)) };
-  Deno.addSignalListener("SIGHUP", keepRenewed(users, settings, tls));
+  const look = keepRenewed(users, tlsPathsOf(settings, "host"), tls);
+  Deno.addSignalListener("SIGHUP", look);
+  renewHost(settings.data, settings.certificate_days, look);
   const isInsecure = tls === undefined && (isExposed(settings.listen) || isExposed(settings.http));
   if (isInsecure) {
     log.warn("insecure: without TLS whoever is on the way reads and changes what is sent");
@@ -157,6 +177,8 @@ async function run(args: readonly string[]): Promise<void> {
       ...limitsOf(settings),
       faults,
       isInsecure,
+      isTls: tls !== undefined,
+      enroller: enrollerOf(settings, store),
     });
     log.info("host {version} listening for nodes on {address}", {
       version: VERSION,
@@ -187,6 +209,9 @@ switch (command) {
   case "export":
   case "verify":
     Deno.exit(await storeCommand(command, rest));
+    break;
+  case "pki":
+    Deno.exit(await pkiCommand(rest));
     break;
   case "token":
   case "audit":

@@ -1,7 +1,10 @@
 /** The node: reads the command line, wires the real world to it, runs until told to stop. */
 import { getLogger } from "@logtape/logtape";
 import { backtestCommand } from "./lib/cli/backtest.ts";
+import { enrollCommand } from "./lib/cli/enroll.ts";
 import { fail, writeLog } from "./lib/cli/output.ts";
+import { textIn, tlsPathsOf } from "./lib/cli/pki_files.ts";
+import { renewNode } from "./lib/cli/renewal.ts";
 import { type Program, readCommandLine, readSettings, settingsOrExit } from "./lib/cli/settings.ts";
 import { stopSignal } from "./lib/cli/stop.ts";
 import { keepRenewed, tlsOrExit } from "./lib/cli/tls_files.ts";
@@ -10,6 +13,7 @@ import { NODE_SETTINGS, type NodeSettings } from "./lib/config/node_settings.ts"
 import { problemText } from "./lib/config/setting.ts";
 import { oneLine } from "./lib/errors.ts";
 import { Gatekeeper } from "./lib/identity/gatekeeper.ts";
+import { readCertificate } from "./lib/identity/pki.ts";
 import { configureLog } from "./lib/log.ts";
 import { runLed } from "./lib/node/led.ts";
 import { Node } from "./lib/node/node.ts";
@@ -26,6 +30,7 @@ import { DenoLed } from "./lib/platform/deno_led.ts";
 import { denoSensorRuntime } from "./lib/platform/deno_sensors.ts";
 import { memoryDiskFor } from "./lib/platform/memory_disk.ts";
 import { denoTransport, type TlsOptions } from "./lib/platform/deno_transport.ts";
+import { isNodeId } from "./lib/protocol/record.ts";
 import { VERSION } from "./lib/version.ts";
 import { createNodeApp } from "./lib/web/node_app.ts";
 
@@ -34,7 +39,8 @@ const PROGRAM: Program<typeof NODE_SETTINGS> = {
   usage: "node: samples sensors and keeps every record until a Holdfast host has it.\n\n" +
     "Usage: node [run] [--id pump-7] [--host 10.0.0.5:7400] [--data DIR] [--sensor KIND ...] [...]\n" +
     "       node wal ls|verify|export DIR    looks into a log, see node wal --help\n" +
-    "       node backtest < in.csv           tries a detector, see node backtest --help",
+    "       node backtest < in.csv           tries a detector, see node backtest --help\n" +
+    "       node enroll TOKEN --host HOST    gets this device its certificate, see node enroll --help",
   table: NODE_SETTINGS,
 };
 
@@ -65,8 +71,14 @@ function blockWrites(): number | undefined {
   }
 }
 
+/** The setting, else the name in the certificate, else that of the machine. */
 function nodeIdOf(settings: NodeSettings): string {
   if (settings.id !== "") return settings.id;
+  const cert = textIn(tlsPathsOf(settings, "node").tls_cert);
+  if (cert !== undefined) {
+    const [name = ""] = readCertificate(cert).names;
+    if (isNodeId(name)) return name;
+  }
   const name = Deno.hostname().replaceAll(/[^A-Za-z0-9._-]/g, "-").replace(/^[^A-Za-z0-9]+/, "");
   if (name === "") fail("node", "this machine has no usable host name: give --id", 2);
   return name.slice(0, 64);
@@ -74,12 +86,13 @@ function nodeIdOf(settings: NodeSettings): string {
 
 /** What TLS is made of; `undefined` where it is off, which beyond this machine has to be asked for. */
 function tlsOf(settings: NodeSettings): TlsOptions | undefined {
-  const tls = tlsOrExit("node", settings);
+  const tls = tlsOrExit("node", tlsPathsOf(settings, "node"));
   const isFar = settings.host.split(",").some((host) =>
     !isLoopback(parseAddress(host.trim()).host)
   );
   if (tls === undefined && isFar && !settings.insecure) {
-    const remedy = "set tls_ca, or --insecure where the network itself is trusted";
+    const remedy =
+      "enroll it (node enroll --help), or set --insecure where the network itself is trusted";
     fail("node", `the link to ${settings.host} would go without TLS: ${remedy}`, 2);
   }
   return tls;
@@ -159,7 +172,8 @@ async function run(args: readonly string[]): Promise<void> {
   const transport = denoTransport(tls);
   let web: Served | undefined;
   const users = { renew: (tls: TlsOptions) => (transport.renew(tls), web?.renew(tls)) };
-  const renew = keepRenewed(users, settings, tls);
+  const renew = keepRenewed(users, tlsPathsOf(settings, "node"), tls);
+  renewNode(settings.data, settings.host.split(","), renew);
   await lockOrExit(settings.data);
   let node: Node;
   try {
@@ -206,6 +220,9 @@ async function run(args: readonly string[]): Promise<void> {
 switch (Deno.args[0]) {
   case "wal":
     Deno.exit(await walCommand(Deno.args.slice(1)));
+    break;
+  case "enroll":
+    Deno.exit(await enrollCommand(Deno.args.slice(1)));
     break;
   case "backtest":
     Deno.exit(await backtestCommand(Deno.args.slice(1)));

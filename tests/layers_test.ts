@@ -18,7 +18,7 @@ const ALLOWED: Record<string, { from: string[]; why: string }> = {
   },
   config: { from: [], why: "settings know nothing of who reads them" },
   identity: {
-    from: ["platform"],
+    from: ["platform", "protocol"],
     why: "who somebody is; what they may do it to is others' business",
   },
   node: {

@@ -5,11 +5,9 @@ import { oneLine } from "../errors.ts";
 import { makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
 import { denoClock, denoRandom } from "../platform/deno_clock.ts";
 import type { Database } from "../platform/sqlite.ts";
-import { openDatabase } from "../store/sqlite/engine.ts";
-import { addAudit, deleteToken, putToken, readAudit, readTokens } from "../store/sqlite/people.ts";
-import { MIGRATIONS } from "../store/sqlite/schema.ts";
-import { DATABASE_NAME } from "../store/sqlite/store.ts";
+import { deleteToken, putToken, readAudit, readTokens } from "../store/sqlite/people.ts";
 import { parseSpan } from "../times.ts";
+import { noteByHand, openBeside } from "./beside.ts";
 import { fail, print } from "./output.ts";
 import { EXIT_USAGE } from "./settings.ts";
 import { clean } from "./terminal_text.ts";
@@ -58,7 +56,7 @@ export async function peopleCommand(
     return wrong(rest.length === 0 ? "name the token" : `unexpected "${rest.at(-1)}"`);
   }
   try {
-    const db = await open(values.data ?? DATA);
+    const db = await openBeside(values.data ?? DATA);
     const isJson = values.json !== undefined;
     if (verb === "create") return await create(db, values);
     if (verb === "ls") list(readTokens(db).map(({ hash: _, ...row }) => row), isJson);
@@ -69,21 +67,6 @@ export async function peopleCommand(
     if (error instanceof RangeError) return wrong(error.message);
     fail("host", oneLine(error));
   }
-}
-
-async function open(directory: string): Promise<Database> {
-  const path = `${directory}/${DATABASE_NAME}`;
-  await Deno.stat(path).catch(() => {
-    throw new Error(
-      `there is no ${path}: start the host on the directory once, or name its --data`,
-    );
-  });
-  const db = openDatabase(path, true);
-  if (db.pragma("user_version") < MIGRATIONS.length) {
-    throw new Error(`${path} is an older program's: start the host on it once`);
-  }
-  db.close();
-  return openDatabase(path);
 }
 
 async function create(
@@ -99,7 +82,7 @@ async function create(
   const { token, row } = await makeToken(parts, denoRandom);
   putToken(db, row);
   const { hash: _, ...after } = row;
-  note(db, "create_token", row, undefined, after);
+  noteByHand(db, { action: "create_token", target: row.name, after });
   print(token);
   return 0;
 }
@@ -115,23 +98,8 @@ function revoke(db: Database, which: string): void {
   const [row] = found;
   deleteToken(db, row!.id);
   const { hash: _, ...before } = row!;
-  note(db, "revoke_token", row!, before);
+  noteByHand(db, { action: "revoke_token", target: row!.name, before });
   print(`the token ${row!.id} of ${row!.name} is revoked`);
-}
-
-function note(
-  db: Database,
-  action: string,
-  row: TokenRow,
-  before?: unknown,
-  after?: unknown,
-): void {
-  const who = Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "unknown";
-  addAudit(db, {
-    at_wall_ms: denoClock.wallMs(),
-    ...{ who: clean(who).slice(0, 64), role: "admin", address: "command line" },
-    ...{ action, target: row.name, before, after },
-  });
 }
 
 function list(rows: readonly Omit<TokenRow, "hash">[], isJson: boolean): void {

@@ -56,7 +56,7 @@ export const HOST_SETTINGS = {
     group: "Listeners",
     default: "",
     placeholder: "FILE",
-    help: "PEM file of the host's certificate.",
+    help: "PEM file of the host's certificate. Those that host pki made are found without.",
   },
   tls_key: {
     kind: "text",
@@ -64,6 +64,26 @@ export const HOST_SETTINGS = {
     default: "",
     placeholder: "FILE",
     help: "PEM file of the private key of tls_cert.",
+  },
+  certificate_days: {
+    kind: "integer",
+    group: "Listeners",
+    default: 180,
+    min: 1,
+    max: 3_650,
+    unit: "days",
+    help:
+      "How long certificates count that the host's own authority gives (host pki). They renew themselves when a third of it is left.",
+  },
+  renew_late_days: {
+    kind: "integer",
+    group: "Listeners",
+    default: 400,
+    min: 0,
+    max: 7_300,
+    unit: "days",
+    help:
+      "How long after its end a node's certificate can still be renewed with the same key, as by a device that was off.",
   },
   data: {
     kind: "text",

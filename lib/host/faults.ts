@@ -195,6 +195,8 @@ export class Faults {
 class FaultyConnection implements Connection {
   readonly peer: string;
   readonly identity: string | undefined;
+  readonly serial: string | undefined;
+  readonly distrust: string | undefined;
   #inner: Connection;
   #faults: Faults;
   #clock: Clock;
@@ -203,6 +205,8 @@ class FaultyConnection implements Connection {
   constructor(inner: Connection, faults: Faults, clock: Clock, random: Random) {
     this.peer = inner.peer;
     this.identity = inner.identity;
+    this.serial = inner.serial;
+    this.distrust = inner.distrust;
     this.#inner = inner;
     this.#faults = faults;
     this.#clock = clock;

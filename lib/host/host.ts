@@ -7,13 +7,14 @@ import { oneLine, printable } from "../errors.ts";
 import type { NodeSummary } from "../fleet/node_info.ts";
 import { summarize } from "../fleet/verdict.ts";
 import { CONFIG_BYTES_MAX } from "../limits.ts";
-import type { Clock, Listener, Random, Transport } from "../platform/platform.ts";
+import type { Clock, Connection, Listener, Random, Transport } from "../platform/platform.ts";
 import type { ConfigRow, Store } from "../store/store.ts";
 import { Activity } from "./activity.ts";
 import { Admission } from "./admission.ts";
 import { AnomalyEvents } from "./anomaly_events.ts";
 import { CommitQueue, type CommitStats } from "./commit_queue.ts";
 import { ALL_NODES, ConfigAuthority } from "./config_authority.ts";
+import type { Enroller } from "./enroller.ts";
 import { EventLog } from "./event_log.ts";
 import { type ActiveFault, Faults, type FaultSpec } from "./faults.ts";
 import { Intake, type IntakeCounters } from "./intake.ts";
@@ -48,12 +49,24 @@ export interface HostOptions {
   readonly faults: readonly FaultSpec[];
   /** What goes over the network can be read and changed on the way. */
   readonly isInsecure?: boolean;
+  /** Nodes have certificates. */
+  readonly isTls?: boolean;
+  /** Gives devices their certificates. */
+  readonly enroller?: Enroller | undefined;
 }
 
 /** The part of the options that settings decide. */
 export function limitsOf(settings: HostSettings): Omit<
   HostOptions,
-  "store" | "clock" | "random" | "transport" | "version" | "faults" | "isInsecure"
+  | "store"
+  | "clock"
+  | "random"
+  | "transport"
+  | "version"
+  | "faults"
+  | "isInsecure"
+  | "isTls"
+  | "enroller"
 > {
   return {
     listen: settings.listen,
@@ -86,6 +99,8 @@ const EVENTS_SAVE_MS = 1_000;
 /** Events are saved each time, nodes each of so many times. */
 const SAVES_PER_REGISTRY_SAVE = 10;
 const RETRY_AFTER_MS = 1_000;
+const REVOKE_MS = 800;
+const REVOKED = "its certificate is revoked";
 const log = getLogger(["holdfast", "host"]);
 
 /** See the head of the file. */
@@ -110,6 +125,8 @@ export class Host {
   #sessionCounters: SessionCounters = { bad_lines: 0, session_errors: 0 };
   #connections = { connections: 0, refused_connections: 0, untrusted_connections: 0 };
   #drivers = new Set<SessionDriver>();
+  /** Serials of certificates that are revoked. */
+  #revoked: ReadonlySet<string> = new Set();
   #stop = new AbortController();
   #running: Promise<unknown>;
 
@@ -177,6 +194,8 @@ export class Host {
       events,
       faults: this.faults,
       counters: this.#sessionCounters,
+      enroller: options.enroller,
+      onDistrusted: (driver) => this.#refuseUntrusted(driver, driver.connection.distrust!),
       admit: (driver, hello, encoding) => this.#admission.admit(driver, hello, encoding),
     };
     const { retentionAgeMs: ageMs, retentionBytes: bytesMax } = options;
@@ -188,6 +207,7 @@ export class Host {
       this.#tickLoop(),
       this.#saveLoop(),
       this.#broadcastLoop(),
+      this.#revokeLoop(),
     ]);
   }
 
@@ -295,6 +315,35 @@ export class Host {
     return summarize({ ...node, cfg_version_desired }, activity, wallMs);
   }
 
+  #isRevoked({ serial }: Connection): boolean {
+    return serial !== undefined && this.#revoked.has(serial);
+  }
+
+  /** TLS, or the list of what is revoked, lets somebody not in. */
+  #refuseUntrusted(driver: SessionDriver, reason: string): void {
+    this.#connections.untrusted_connections++;
+    const { peer } = driver.connection;
+    log.warn("{peer}: refused: {reason}", { peer, reason: printable(reason) });
+    driver.refuse("forbidden", `this host trusts certificates only: ${reason}`);
+  }
+
+  /** Ends the sessions of certificates that were revoked, within a second. */
+  async #revokeLoop(): Promise<void> {
+    const { clock, store, isTls } = this.#options;
+    while (isTls && !this.#stop.signal.aborted) {
+      try {
+        this.#revoked = new Set(await store.revokedSerials());
+      } catch {
+        // The store is busy or fails: what is known stays.
+      }
+      for (const driver of this.#drivers) {
+        if (driver.isClosed || !this.#isRevoked(driver.connection)) continue;
+        this.#refuseUntrusted(driver, REVOKED);
+      }
+      await clock.sleepUntil(clock.monotonicMs() + REVOKE_MS, this.#stop.signal);
+    }
+  }
+
   async #acceptLoop(): Promise<void> {
     for (;;) {
       const accepted = await this.#listener.accept();
@@ -311,13 +360,12 @@ export class Host {
         driver.refuse("busy", "the host has as many connections as it allows", 10_000);
         continue;
       }
-      if (accepted.distrust !== undefined) {
-        this.#connections.untrusted_connections++;
-        log.warn("{peer}: refused: {reason}", {
-          peer: accepted.peer,
-          reason: printable(accepted.distrust),
-        });
-        driver.refuse("forbidden", `this host trusts certificates only: ${accepted.distrust}`);
+      // Without a certificate that counts one can at most ask for one.
+      const { distrust = this.#isRevoked(accepted) ? REVOKED : undefined } = accepted;
+      if (
+        distrust !== undefined && (distrust === REVOKED || this.#options.enroller === undefined)
+      ) {
+        this.#refuseUntrusted(driver, distrust);
         continue;
       }
       this.#drivers.add(driver);

@@ -15,8 +15,10 @@ import {
   type VersionedConfig,
 } from "../protocol/message.ts";
 import { type Decoded, WireDecoder, WireEncoder } from "../protocol/wire.ts";
+import { encodeEnrolment, isEnroll, parseEnroll } from "../protocol/enrolment.ts";
 import type { Admitted } from "./admission.ts";
 import { creditFor } from "./credit.ts";
+import type { Enroller } from "./enroller.ts";
 import type { Faults } from "./faults.ts";
 import type { Intake, Taken } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
@@ -41,6 +43,10 @@ export interface SessionParts {
   readonly events: EventLog;
   readonly faults: Faults;
   readonly counters: SessionCounters;
+  /** Gives certificates, where this host can. */
+  readonly enroller?: Pick<Enroller, "answer"> | undefined;
+  /** Who isn't trusted asks for something else than a certificate. */
+  readonly onDistrusted: (driver: SessionDriver) => void;
   readonly admit: (
     driver: SessionDriver,
     hello: Hello,
@@ -223,6 +229,8 @@ export class SessionDriver {
     for (const received of texts) {
       // JSON allows it between tokens; whoever reads lines later may not.
       const line = received.includes("\r") ? received.replaceAll("\r", " ") : received;
+      if (this.nodeId === undefined && isEnroll(line)) return await this.#enroll(line);
+      if (this.connection.distrust !== undefined) return this.#parts.onDistrusted(this);
       this.#perform(this.#session.receive(line, clock.monotonicMs()), line);
       const opening = this.#opening;
       if (opening !== undefined) {
@@ -298,6 +306,23 @@ export class SessionDriver {
       message: printable(effect.message, 500),
     });
     this.refuse(effect.code, effect.message);
+  }
+
+  /** Answers a request for a certificate, and closes. */
+  async #enroll(line: string): Promise<void> {
+    const { enroller, counters } = this.#parts;
+    const parsed = parseEnroll(line);
+    if (!parsed.ok) {
+      counters.bad_lines++;
+      return this.refuse("bad_message", parsed.error);
+    }
+    if (enroller === undefined) {
+      return this.refuse("unsupported", "this host has no authority of its own: see host pki");
+    }
+    const answer = await enroller.answer(parsed.message, this.connection.peer);
+    if ("code" in answer) return this.refuse(answer.code, answer.message);
+    await this.connection.write(encodeEnrolment(answer));
+    this.close();
   }
 
   async #open(hello: Hello, encoding: Encoding): Promise<void> {

@@ -87,6 +87,7 @@ export async function serve(
   return {
     address: server.address,
     renew(options) {
+      if (current === undefined) return;
       current = options;
       (server.server as unknown as tls.Server).setSecureContext(secured(options));
     },

@@ -14,6 +14,8 @@ import { ProbedServer } from "./probed_server.ts";
 /** PEM texts. With all three given, each side proves who it is and checks the other. */
 export interface TlsOptions {
   readonly ca: string;
+  /** Connects to whoever answers; whoever uses this must not believe what is said. */
+  readonly isUnverified?: true;
   readonly cert?: string;
   readonly key?: string;
 }
@@ -53,6 +55,7 @@ function contextOf(options: TlsOptions): tls.SecureContextOptions {
 class SocketConnection implements Connection {
   readonly peer: string;
   readonly identity: string | undefined;
+  readonly serial: string | undefined;
   readonly distrust: string | undefined;
   #socket: net.Socket;
   #chunks: Uint8Array[] = [];
@@ -64,9 +67,10 @@ class SocketConnection implements Connection {
   #reader: ((chunk: Uint8Array | undefined) => void) | undefined;
   #writers = new Set<() => void>();
 
-  constructor(socket: net.Socket, identity?: string, distrust?: string) {
+  constructor(socket: net.Socket, { identity, serial, distrust }: Proof = {}) {
     this.#socket = socket;
     this.identity = identity;
+    this.serial = serial;
     this.distrust = distrust;
     const { remoteAddress, remotePort } = socket;
     this.peer = addressText({ host: remoteAddress ?? "unknown", port: remotePort ?? 0 });
@@ -147,6 +151,7 @@ function connect(
       host,
       port,
       ...options,
+      ...(options.isUnverified ? { rejectUnauthorized: false } : {}),
       // A name is asked for by name; an address stands in the certificate as such.
       ...(isIpAddress(host) ? {} : { servername: host }),
       minVersion: "TLSv1.3",
@@ -178,8 +183,8 @@ async function listen(
   const queue: Connection[] = [];
   let waiting: ((connection: Connection | undefined) => void) | undefined;
   let closed = false;
-  const take = (socket: net.Socket, identity?: string, distrust?: string) => {
-    const connection = new SocketConnection(socket, identity, distrust);
+  const take = (socket: net.Socket, proof?: Proof) => {
+    const connection = new SocketConnection(socket, proof);
     if (waiting !== undefined) {
       waiting(connection);
       waiting = undefined;
@@ -222,16 +227,23 @@ async function listen(
 }
 
 /** Whom a socket's certificate proves, or why it doesn't let anybody in. The runtime doesn't say which it is. */
-function proofOf(socket: tls.TLSSocket): { name: string; distrust?: string } {
-  const name = socket.getPeerCertificate()?.subject?.CN;
-  if (socket.authorized === true && typeof name === "string" && name !== "") return { name };
-  return { name: "", distrust: distrustOf(socket) };
+function proofOf(socket: tls.TLSSocket): Proof {
+  const { subject, subjectaltname, serialNumber } = socket.getPeerCertificate() ?? {};
+  const [named] = /(?<=^|, )DNS:[^,]+/.exec(subjectaltname ?? "") ?? [];
+  const name = named?.slice("DNS:".length) ?? subject?.CN;
+  if (socket.authorized !== true || typeof name !== "string" || name === "") {
+    return { identity: "", distrust: distrustOf(socket) };
+  }
+  return { identity: name, serial: String(serialNumber).toLowerCase() };
 }
+
+/** What TLS says of the other side. */
+type Proof = Pick<Connection, "identity" | "serial" | "distrust">;
 
 function distrustOf(socket: tls.TLSSocket): string {
   const { raw } = socket.getPeerCertificate() ?? {};
   if (raw === undefined) return "it shows no certificate";
-  if (socket.authorized === true) return "its certificate has no common name";
+  if (socket.authorized === true) return "its certificate names nobody";
   const { validFrom, validTo } = new X509Certificate(raw);
   const now = Date.now();
   if (Date.parse(validTo) < now) return `its certificate has expired, at ${validTo}`;
@@ -244,7 +256,7 @@ function distrustOf(socket: tls.TLSSocket): string {
 /** A server that trusts only who shows a certificate of the authority, and says why it doesn't trust the others. */
 function tlsServer(
   options: TlsOptions,
-  take: (socket: net.Socket, identity: string, distrust?: string) => void,
+  take: (socket: net.Socket, proof: Proof) => void,
 ): net.Server {
   const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
   if (major < 2 || (major === 2 && minor < 8)) {
@@ -259,10 +271,7 @@ function tlsServer(
     // Here it would end the connection without a word; who is not trusted is told and refused above.
     rejectUnauthorized: false,
     handshakeTimeout: TLS_HANDSHAKE_MS,
-  }, (socket: tls.TLSSocket) => {
-    const { name, distrust } = proofOf(socket);
-    take(socket, name, distrust);
-  });
+  }, (socket: tls.TLSSocket) => take(socket, proofOf(socket)));
   server.on("tlsClientError", (_error: Error, socket: tls.TLSSocket) => socket.destroy());
   return server;
 }

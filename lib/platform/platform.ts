@@ -119,8 +119,10 @@ export interface Listener {
 export interface Connection {
   /** The other side, `host:port`, for logs. */
   readonly peer: string;
-  /** The identity that TLS proved (common name of the client certificate), if any. */
+  /** The identity that TLS proved (first name in the client certificate), if any. */
   readonly identity?: string | undefined;
+  /** Serial number of that certificate, hexadecimal in lower case. */
+  readonly serial?: string | undefined;
   /** Why TLS doesn't trust the other side: it may be told so, and nothing that it sends may be believed. */
   readonly distrust?: string | undefined;
   /**

@@ -204,7 +204,8 @@ interface Check {
   Errors(value: unknown): { instancePath: string; message: string }[];
 }
 
-function parser<M>(schemas: Record<string, Type.TSchema>): (text: string) => Parsed<M> {
+/** Reads lines of these schemas. */
+export function parser<M>(schemas: Record<string, Type.TSchema>): (text: string) => Parsed<M> {
   const checks = new Map<string, Check>();
   for (const [type, schema] of Object.entries(schemas)) checks.set(type, Compile(schema) as Check);
   return (text) => {

@@ -128,6 +128,26 @@ export interface StoredAudit extends AuditRow {
   readonly id: number;
 }
 
+/** A one-time token with which a device gets its certificate. */
+export interface EnrolmentRow {
+  /** Of the token, which isn't kept. */
+  readonly hash: string;
+  readonly node_id: string;
+  readonly created_wall_ms: number;
+  readonly expires_wall_ms: number;
+}
+
+/** A certificate that was signed, or is revoked. */
+export interface CertificateRow {
+  /** Hexadecimal, lower case. */
+  readonly serial: string;
+  readonly node_id: string;
+  readonly issued_wall_ms: number;
+  readonly not_after_ms: number;
+  /** `null`: it counts. */
+  readonly revoked_wall_ms: number | null;
+}
+
 /** A configuration that the host wants `target` (a node_id, or `*` for all) to have. */
 export interface ConfigRow {
   readonly target: string;
@@ -337,6 +357,16 @@ export interface Store {
   putToken(row: TokenRow): Promise<void>;
   /** Takes a token away, durable when it resolves; whether there was one. */
   deleteToken(id: string): Promise<boolean>;
+  /** Keeps a one-time token; durable when it resolves. */
+  putEnrolment(row: EnrolmentRow): Promise<void>;
+  /** Takes a one-time token: nobody else gets it. Durable when it resolves. */
+  takeEnrolment(hash: string): Promise<EnrolmentRow | undefined>;
+  /** Keeps a certificate; one that is revoked stays so. Durable when it resolves. */
+  putCertificate(row: CertificateRow): Promise<void>;
+  /** Certificates, the oldest first; other processes may revoke some. */
+  certificates(): Promise<CertificateRow[]>;
+  /** Serials of those that are revoked. */
+  revokedSerials(): Promise<string[]>;
   /** Adds to the audit trail; durable when it resolves. The oldest entries beyond 100,000 are dropped. */
   addAudit(row: AuditRow): Promise<void>;
   /** Entries of the audit trail, the newest first. */

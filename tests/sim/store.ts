@@ -169,6 +169,21 @@ export class SimStore implements Store {
   deleteToken(): Promise<never> {
     return this.putToken();
   }
+  putEnrolment(): Promise<never> {
+    return this.putToken();
+  }
+  takeEnrolment(): Promise<never> {
+    return this.putToken();
+  }
+  putCertificate(): Promise<never> {
+    return this.putToken();
+  }
+  certificates(): Promise<never[]> {
+    return Promise.resolve([]);
+  }
+  revokedSerials(): Promise<never[]> {
+    return Promise.resolve([]);
+  }
   addAudit(): Promise<never> {
     return this.putToken();
   }

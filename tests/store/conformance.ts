@@ -203,6 +203,30 @@ export const PROMISES: Promises = {
     await again.close();
   },
 
+  async "gives a one-time token to one who asks, and keeps what is revoked so"({ open }) {
+    const store = await open();
+    const token = (hash: string, created_wall_ms: number) => ({
+      ...{ hash, node_id: "pump-7", created_wall_ms, expires_wall_ms: created_wall_ms + 10 },
+    });
+    await store.putEnrolment(token("old", 1));
+    await store.putEnrolment(token("new", 100));
+    assertEquals(await store.takeEnrolment("old"), undefined, "it has expired");
+    await store.close();
+    const again = await open();
+    const taken = await Promise.all([again.takeEnrolment("new"), again.takeEnrolment("new")]);
+    assertEquals(taken, [token("new", 100), undefined]);
+    const cert = (serial: string, revoked_wall_ms: number | null) => ({
+      ...{ serial, node_id: "pump-7", issued_wall_ms: 1, not_after_ms: 9, revoked_wall_ms },
+    });
+    await again.putCertificate(cert("aa", null));
+    await again.putCertificate(cert("bb", null));
+    await again.putCertificate(cert("aa", 5));
+    await again.putCertificate(cert("aa", null));
+    assertEquals(await again.certificates(), [cert("aa", 5), cert("bb", null)]);
+    assertEquals(await again.revokedSerials(), ["aa"]);
+    await again.close();
+  },
+
   async "keeps its name"({ open }) {
     const store = await open();
     const { host_id } = store.state;

@@ -98,7 +98,7 @@ CREATE TABLE deleted (
 CREATE INDEX deleted_by_seq ON deleted (node_id, epoch, to_seq);
 `;
 
-/** From version 4 to 5: who may do what at the host, and who did what. */
+/** From version 4 to 5: who may do what at the host, who did what, and which devices are let in. */
 const PEOPLE = `
 CREATE TABLE tokens (
   id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, hash TEXT NOT NULL,
@@ -107,6 +107,13 @@ CREATE TABLE tokens (
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY, at_wall_ms REAL NOT NULL, who TEXT NOT NULL, role TEXT NOT NULL,
   address TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, detail TEXT NOT NULL
+) STRICT;
+CREATE TABLE enrolments (
+  hash TEXT PRIMARY KEY, node_id TEXT NOT NULL, created_wall_ms REAL NOT NULL, expires_wall_ms REAL NOT NULL
+) STRICT;
+CREATE TABLE certificates (
+  serial TEXT PRIMARY KEY, node_id TEXT NOT NULL, issued_wall_ms REAL NOT NULL, not_after_ms REAL NOT NULL,
+  revoked_wall_ms REAL
 ) STRICT;
 `;
 

@@ -6,9 +6,11 @@ import { Thread, ThreadError } from "../../platform/thread.ts";
 import type { TokenRow } from "../../identity/token.ts";
 import {
   type AuditRow,
+  type CertificateRow,
   type Claim,
   type ClaimedBatch,
   type ConfigRow,
+  type EnrolmentRow,
   type EventRow,
   Fenced,
   type HistoryQuery,
@@ -194,6 +196,21 @@ class SqliteStore implements Store {
   }
   deleteToken(id: string): Promise<boolean> {
     return this.#writer.call("deleteToken", [id]);
+  }
+  putEnrolment(row: EnrolmentRow): Promise<void> {
+    return this.#writer.call("putEnrolment", [row]);
+  }
+  takeEnrolment(hash: string): Promise<EnrolmentRow | undefined> {
+    return this.#writer.call("takeEnrolment", [hash]);
+  }
+  putCertificate(row: CertificateRow): Promise<void> {
+    return this.#writer.call("putCertificate", [row]);
+  }
+  certificates(): Promise<CertificateRow[]> {
+    return this.#query("certificates", []);
+  }
+  revokedSerials(): Promise<string[]> {
+    return this.#query("revokedSerials", []);
   }
   addAudit(row: AuditRow): Promise<void> {
     return this.#writer.call("addAudit", [row]);

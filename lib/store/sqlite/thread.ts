@@ -8,11 +8,18 @@ import { type Database, isCorrupt, NewerDatabase } from "../../platform/sqlite.t
 import { type Calls, serveCalls } from "../../platform/thread.ts";
 import { Claims } from "../claims.ts";
 import type { TokenRow } from "../../identity/token.ts";
-import type { AuditRow, SeriesQuery } from "../store.ts";
+import type { AuditRow, CertificateRow, EnrolmentRow, SeriesQuery } from "../store.ts";
 import { openDatabase, SqliteEngine } from "./engine.ts";
 import { countLegacyRecords, moveLegacyRecords } from "./legacy_records.ts";
 import type { PackedBatch } from "./pack.ts";
 import { addAudit, deleteToken, putToken, readAudit, readTokens } from "./people.ts";
+import {
+  putCertificate,
+  putEnrolment,
+  readCertificates,
+  readRevoked,
+  takeEnrolment,
+} from "./pki.ts";
 import {
   readBytes,
   readEvents,
@@ -109,6 +116,9 @@ const writer = {
   putToken: (row: TokenRow) => putToken(db, row),
   deleteToken: (id: string) => deleteToken(db, id),
   addAudit: (row: AuditRow) => addAudit(db, row),
+  putEnrolment: (row: EnrolmentRow) => putEnrolment(db, row),
+  takeEnrolment: (hash: string) => takeEnrolment(db, hash),
+  putCertificate: (row: CertificateRow) => putCertificate(db, row),
   sumUp: () => engine.sumUp(),
   keepWithin(limits: Parameters<SqliteEngine["keepWithin"]>[0]) {
     engine.keepWithin(limits);
@@ -136,6 +146,8 @@ const reader = {
   gaps: (query: Parameters<typeof readGaps>[1]) => readGaps(db, query),
   events: (query: Parameters<typeof readEvents>[1]) => readEvents(db, query),
   tokens: () => readTokens(db),
+  certificates: () => readCertificates(db),
+  revokedSerials: () => readRevoked(db),
   audit: (query: Parameters<typeof readAudit>[1]) => readAudit(db, query),
   metrics: (nodeId: string) => readMetrics(db, nodeId),
   series: (query: SeriesQuery, complete: boolean) => readSeries(db, query, complete),

@@ -1,0 +1,87 @@
+/** `node enroll`: a device gets its certificate, once and for good. Part of the executables. */
+import { demandFlags } from "../config/flags.ts";
+import { NODE_SETTINGS } from "../config/node_settings.ts";
+import { oneLine } from "../errors.ts";
+import { ask } from "../identity/enrolment_client.ts";
+import { readEnrolmentToken } from "../identity/enrolment_token.ts";
+import {
+  fingerprintOf,
+  isSignedBy,
+  makeKey,
+  makeRequest,
+  readCertificate,
+} from "../identity/pki.ts";
+import { parseAddress } from "../platform/address.ts";
+import { denoTransport } from "../platform/deno_transport.ts";
+import { fail, print } from "./output.ts";
+import { pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
+import { EXIT_USAGE } from "./settings.ts";
+
+const DATA = NODE_SETTINGS.data.default;
+/** For each of the two connections. */
+const ANSWER_MS = 15_000;
+const USAGE = `node enroll: gets this device its certificate from a host.
+
+Usage: node enroll TOKEN --host HOST:7400 [--data ${DATA}]
+
+TOKEN comes from host pki token, and is used up. The key is made here and never leaves DIR/pki; a device that has one
+already keeps it. From then on node run uses the certificate, is called what it says, and renews it by itself.`;
+
+/** Runs the subcommand; resolves with the exit status. */
+export async function enrollCommand(args: readonly string[]): Promise<number> {
+  const wrong = (message: string): never =>
+    fail("node", `${message} (see node enroll --help)`, EXIT_USAGE);
+  let values: Readonly<Record<string, string | undefined>>, positionals: readonly string[];
+  try {
+    const read = demandFlags(args, { text: ["host", "data"], flag: ["help"] });
+    values = read.values as typeof values;
+    positionals = read.positionals;
+  } catch (error) {
+    return wrong(oneLine(error));
+  }
+  if (values.help !== undefined) {
+    print(USAGE);
+    return 0;
+  }
+  const [text, ...more] = positionals;
+  const token = readEnrolmentToken(text?.trim() ?? "");
+  if (token === undefined || more.length > 0) {
+    return wrong("give the one token that host pki token printed");
+  }
+  if (values.host === undefined) return wrong("--host is needed");
+  try {
+    parseAddress(values.host);
+    const data = values.data ?? DATA;
+    await enroll({ text: text!.trim(), ...token }, values.host, data);
+    print(`enrolled as ${token.nodeId}: node --host ${values.host} --data ${data}`);
+    return 0;
+  } catch (error) {
+    fail("node", oneLine(error));
+  }
+}
+
+async function enroll(
+  { text, fingerprint, nodeId }: { text: string; fingerprint: string; nodeId: string },
+  host: string,
+  data: string,
+): Promise<void> {
+  const files = pkiFiles(data, "node");
+  const key = textIn(files.key) ?? await makeKey();
+  Deno.mkdirSync(data, { recursive: true, mode: 0o750 });
+  // Before the token is used up, so that a full disk costs none.
+  writePkiFiles(files.directory, { [files.key]: key });
+  const unverified = denoTransport({ ca: "", isUnverified: true });
+  const { ca } = await ask(unverified, host, {}, AbortSignal.timeout(ANSWER_MS));
+  if (fingerprintOf(ca) !== fingerprint) {
+    throw new Error(`${host} isn't the host that made this token: nothing was told to it`);
+  }
+  const csr = await makeRequest(key, nodeId);
+  const wanted = { token: text, csr };
+  const { cert } = await ask(denoTransport({ ca }), host, wanted, AbortSignal.timeout(ANSWER_MS));
+  if (cert === undefined || !await isSignedBy(cert, ca)) {
+    throw new Error(`${host} gave a certificate that its authority didn't sign`);
+  }
+  const { names } = readCertificate(cert);
+  if (names[0] !== nodeId) throw new Error(`${host} gave a certificate for ${names[0]}`);
+  writePkiFiles(files.directory, { [files.ca]: ca, [files.cert]: cert });
+}

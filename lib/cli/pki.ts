@@ -1,0 +1,201 @@
+/** `host pki`: the authority of a fleet, and the certificates that it gave. Part of the executables. */
+import { demandFlags } from "../config/flags.ts";
+import { HOST_SETTINGS } from "../config/host_settings.ts";
+import { oneLine } from "../errors.ts";
+import { makeEnrolmentToken, readEnrolmentToken } from "../identity/enrolment_token.ts";
+import {
+  fingerprintOf,
+  makeAuthority,
+  makeKey,
+  makeRequest,
+  readCertificate,
+  sign,
+} from "../identity/pki.ts";
+import { denoClock, denoRandom } from "../platform/deno_clock.ts";
+import type { Database } from "../platform/sqlite.ts";
+import { isNodeId } from "../protocol/record.ts";
+import { putCertificate, putEnrolment, readCertificates } from "../store/sqlite/pki.ts";
+import { parseSpan } from "../times.ts";
+import { noteByHand, openBeside } from "./beside.ts";
+import { fail, print } from "./output.ts";
+import { isThere, pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
+import { EXIT_USAGE } from "./settings.ts";
+import { clean } from "./terminal_text.ts";
+
+const DATA = HOST_SETTINGS.data.default;
+const DAY_MS = 86_400_000;
+/** How long an authority counts: longer than devices live. */
+const AUTHORITY_DAYS = 20 * 365;
+const TOKEN_MS = 7 * DAY_MS;
+const USAGE =
+  `host pki: the authority of a fleet, and the certificates that it gave. A host may run on the directory.
+
+Usage: host pki init --name HOST [--name HOST|ADDRESS ...] [--data ${DATA}]
+       host pki token NODE [--expires 7d] [--data ${DATA}]
+       host pki ls [--json] [--data ${DATA}]
+       host pki revoke NODE|SERIAL [--data ${DATA}]
+       host pki sign FILE.csr --name NAME [--kind node|host] [--data ${DATA}]
+
+init makes an authority and the host's certificate, for the names and addresses that nodes connect to; the host uses
+them at its next start. token prints a token for one device: node enroll TOKEN --host HOST:7400 gives it a certificate,
+once. From then on host and nodes renew theirs by themselves. revoke ends the sessions of a device within a second.
+The key of the authority is DIR/pki/ca.key: it may be kept elsewhere, then the host doesn't sign, and sign does, where
+the key is.`;
+
+type Values = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** Runs the subcommand; resolves with the exit status. */
+export async function pkiCommand(args: readonly string[]): Promise<number> {
+  const wrong = (message: string): never =>
+    fail("host", `${message} (see host pki --help)`, EXIT_USAGE);
+  let values: Values, positionals: readonly string[];
+  try {
+    const read = demandFlags(args, {
+      text: ["data", "expires", "kind"],
+      list: ["name"],
+      flag: ["help", "json"],
+    });
+    values = read.values as Values;
+    positionals = read.positionals;
+  } catch (error) {
+    return wrong(oneLine(error));
+  }
+  if (values.help !== undefined) {
+    print(USAGE);
+    return 0;
+  }
+  const [verb = "", subject, ...more] = positionals;
+  const commands: Record<string, () => Promise<void> | void> = {
+    init: () => init(values),
+    token: () => token(values, subject!),
+    ls: () => list(values),
+    revoke: () => revoke(values, subject!),
+    sign: () => signFile(values, subject!),
+  };
+  const command = Object.hasOwn(commands, verb) ? commands[verb] : undefined;
+  if (command === undefined) return wrong("say init, token, ls, revoke or sign");
+  const needsSubject = verb !== "init" && verb !== "ls";
+  if (more.length > 0 || needsSubject !== (subject !== undefined)) {
+    return wrong(needsSubject ? `say host pki ${verb} and what` : `unexpected "${subject}"`);
+  }
+  try {
+    await command();
+    return 0;
+  } catch (error) {
+    if (error instanceof RangeError) return wrong(error.message);
+    fail("host", oneLine(error));
+  }
+}
+
+function dataOf({ data }: Values): string {
+  return typeof data === "string" ? data : DATA;
+}
+
+function namesOf({ name }: Values): readonly string[] {
+  const names = Array.isArray(name) ? name as string[] : [];
+  if (names.length === 0) throw new RangeError("--name is needed");
+  for (const one of names) {
+    if (!/^[A-Za-z0-9._:-]{1,253}$/.test(one)) throw new RangeError(`--name ${one} is no name`);
+  }
+  return names;
+}
+
+async function init(values: Values): Promise<void> {
+  const names = namesOf(values), data = dataOf(values);
+  const files = pkiFiles(data, "host");
+  if (isThere(files.ca)) throw new Error(`${files.ca} is there already`);
+  Deno.mkdirSync(data, { recursive: true, mode: 0o750 });
+  const nowMs = denoClock.wallMs();
+  const wanted = { nowMs, days: AUTHORITY_DAYS };
+  const authority = await makeAuthority(`Holdfast ${names[0]}`, wanted, denoRandom);
+  const key = await makeKey();
+  const request = await makeRequest(key, names[0]!);
+  const days = HOST_SETTINGS.certificate_days.default;
+  const cert = await sign(authority, request, { names, kind: "host", nowMs, days }, denoRandom);
+  writePkiFiles(files.directory, {
+    [files.caKey]: authority.key,
+    [files.key]: key,
+    [files.cert]: cert,
+    [files.ca]: authority.cert,
+  });
+  print(`${files.directory} has an authority and a certificate for ${names.join(", ")}`);
+}
+
+async function token(values: Values, nodeId: string): Promise<void> {
+  if (!isNodeId(nodeId)) throw new RangeError(`"${clean(nodeId)}" is no name of a node`);
+  const expires = values.expires as string | undefined;
+  const spanMs = expires === undefined ? TOKEN_MS : parseSpan(expires);
+  if (spanMs === undefined) throw new RangeError("--expires: expected a time as 12h or 7d");
+  const ca = textIn(pkiFiles(dataOf(values), "host").ca);
+  if (ca === undefined) throw new Error("there is no authority: host pki init makes one");
+  const db = await openBeside(dataOf(values));
+  const made = makeEnrolmentToken(fingerprintOf(ca), nodeId, denoRandom);
+  const nowMs = denoClock.wallMs();
+  putEnrolment(db, {
+    ...{ hash: readEnrolmentToken(made)!.hash, node_id: nodeId },
+    ...{ created_wall_ms: nowMs, expires_wall_ms: nowMs + spanMs },
+  });
+  noteByHand(db, { action: "pki_token", target: nodeId });
+  print(made);
+}
+
+async function list(values: Values): Promise<void> {
+  const rows = readCertificates(await openBeside(dataOf(values)));
+  if (values.json !== undefined) return rows.forEach((row) => print(JSON.stringify(row)));
+  if (rows.length === 0) print("no certificates: host pki token NODE, then node enroll");
+  for (const { serial, node_id, not_after_ms, revoked_wall_ms } of rows) {
+    const days = Math.floor((not_after_ms - denoClock.wallMs()) / DAY_MS);
+    const state = revoked_wall_ms !== null
+      ? "revoked"
+      : days < 0
+      ? `ended ${-days} days ago`
+      : `${days} days left`;
+    print(`${serial}  ${node_id.padEnd(24)}  ${state}`);
+  }
+}
+
+async function revoke(values: Values, which: string): Promise<void> {
+  const db = await openBeside(dataOf(values));
+  const found = readCertificates(db).filter((row) =>
+    (row.serial === which.toLowerCase() || row.node_id === which) && row.revoked_wall_ms === null
+  );
+  const revoked_wall_ms = denoClock.wallMs();
+  if (found.length === 0) {
+    if (!/^[0-9A-Fa-f]{16,40}$/.test(which)) {
+      throw new Error(`nothing of "${clean(which)}" is to be revoked: see host pki ls`);
+    }
+    // Made by hand: it is known by its serial number alone.
+    const row = { serial: which.toLowerCase(), node_id: "", issued_wall_ms: revoked_wall_ms };
+    found.push({ ...row, not_after_ms: Number.MAX_SAFE_INTEGER, revoked_wall_ms: null });
+  }
+  for (const row of found) revokeOne(db, { ...row, revoked_wall_ms });
+  print(`${found.length === 1 ? "1 certificate is" : `${found.length} certificates are`} revoked`);
+}
+
+function revokeOne(db: Database, row: Parameters<typeof putCertificate>[1]): void {
+  putCertificate(db, row);
+  const { serial, node_id } = row;
+  noteByHand(db, { action: "pki_revoke", target: node_id || serial, before: { serial } });
+}
+
+async function signFile(values: Values, path: string): Promise<void> {
+  const names = namesOf(values), { kind = "node" } = values;
+  if (kind !== "node" && kind !== "host") throw new RangeError("--kind: expected node or host");
+  const files = pkiFiles(dataOf(values), "host");
+  const cert = textIn(files.ca), key = textIn(files.caKey);
+  if (cert === undefined || key === undefined) {
+    throw new Error(`${files.ca} and ${files.caKey} are needed`);
+  }
+  const days = HOST_SETTINGS.certificate_days.default, nowMs = denoClock.wallMs();
+  const made = await sign({ cert, key }, Deno.readTextFileSync(path), {
+    ...{ names, kind, nowMs, days },
+  }, denoRandom);
+  const { serial, notAfterMs } = readCertificate(made);
+  if (kind === "node" && isThere(`${dataOf(values)}/holdfast.db`)) {
+    const db = await openBeside(dataOf(values));
+    const row = { serial, node_id: names[0]!, issued_wall_ms: nowMs, not_after_ms: notAfterMs };
+    putCertificate(db, { ...row, revoked_wall_ms: null });
+    noteByHand(db, { action: "pki_sign", target: names[0]!, after: { serial } });
+  }
+  print(made.trimEnd());
+}

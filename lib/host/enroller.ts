@@ -1,0 +1,144 @@
+/**
+ * Gives devices their certificates: for a one-time token, or for the certificate that a device has, whose key it keeps.
+ * A certificate that has ended counts for a while longer, so that a device which was off for a year comes back.
+ */
+import { getLogger } from "@logtape/logtape";
+import { oneLine } from "../errors.ts";
+import { Attempts } from "../identity/attempts.ts";
+import { readEnrolmentToken } from "../identity/enrolment_token.ts";
+import {
+  type Authority,
+  isSignedBy,
+  keyOfRequest,
+  readCertificate,
+  sign,
+} from "../identity/pki.ts";
+import { addressGroup } from "../platform/address.ts";
+import type { Clock, Random } from "../platform/platform.ts";
+import type { Enroll, Enrolled } from "../protocol/enrolment.ts";
+import type { ErrorCode } from "../protocol/message.ts";
+import { isNodeId } from "../protocol/record.ts";
+import type { Store } from "../store/store.ts";
+
+/** See {@linkcode Enroller}. */
+export interface EnrollerOptions {
+  readonly store: Pick<Store, "takeEnrolment" | "putCertificate" | "certificates" | "addAudit">;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** The authority, and its key where it isn't kept elsewhere. */
+  readonly authority: { readonly cert: string; readonly key?: string | undefined };
+  /** How long a certificate counts. */
+  readonly days: number;
+  /** How long after its end it can still be renewed. */
+  readonly lateDays: number;
+}
+
+/** What was signed, or why not. */
+export type EnrolAnswer = Enrolled | { readonly code: ErrorCode; readonly message: string };
+
+const DAY_MS = 86_400_000;
+/** Requests at once; further ones have to come again. */
+const AT_ONCE = 4;
+const log = getLogger(["holdfast", "pki"]);
+
+/** See the head of the file. */
+export class Enroller {
+  #options: EnrollerOptions;
+  #attempts = new Attempts();
+  #running = 0;
+
+  constructor(options: EnrollerOptions) {
+    this.#options = options;
+  }
+
+  /** Answers a request from `peer`. Never rejects. */
+  async answer(request: Enroll, peer: string): Promise<EnrolAnswer> {
+    const { clock, authority } = this.#options;
+    const { token, cert, csr } = request;
+    if (csr === undefined) return { type: "enrolled", ca: authority.cert };
+    if (authority.key === undefined) {
+      return refused("this host can't sign: the key of its authority is kept elsewhere");
+    }
+    const place = addressGroup(peer.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));
+    const waitMs = this.#attempts.waitMs(place, clock.wallMs());
+    if (waitMs > 0 || this.#running >= AT_ONCE) {
+      return { code: "busy", message: "too many requests for certificates: try again later" };
+    }
+    this.#running++;
+    try {
+      const nodeId = token === undefined
+        ? await this.#ownerOf(cert ?? "", csr)
+        : await this.#takeToken(token, csr);
+      const made = await this.#sign({ cert: authority.cert, key: authority.key }, csr, nodeId);
+      const action = token === undefined ? "renew" : "enroll";
+      log.info("{peer}: {action} {node}", { peer, action, node: nodeId });
+      await this.#note(nodeId, peer, action, made.serial);
+      return { type: "enrolled", ca: authority.cert, cert: made.cert };
+    } catch (error) {
+      this.#attempts.failed(place, clock.wallMs());
+      log.warn("{peer}: no certificate: {reason}", { peer, reason: oneLine(error) });
+      return refused(oneLine(error));
+    } finally {
+      this.#running--;
+    }
+  }
+
+  /** For whom a token was made; it is used up then. Throws one line. */
+  async #takeToken(token: string, csr: string): Promise<string> {
+    const { store, clock } = this.#options;
+    // Before the token is used up: what can't be signed costs nobody a token.
+    await keyOfRequest(csr);
+    const read = readEnrolmentToken(token);
+    const row = read === undefined ? undefined : await store.takeEnrolment(read.hash);
+    if (row === undefined) throw new Error("this token was used, or is none of this host");
+    if (row.expires_wall_ms < clock.wallMs()) throw new Error("this token has expired");
+    return row.node_id;
+  }
+
+  /** Whose certificate it is that is shown with a request of the same key. Throws one line. */
+  async #ownerOf(cert: string, csr: string): Promise<string> {
+    const { store, clock, authority, lateDays } = this.#options;
+    const { serial, names, notAfterMs, key } = readCertificate(cert);
+    if (!await isSignedBy(cert, authority.cert)) {
+      throw new Error("the certificate is of another authority");
+    }
+    if (key !== await keyOfRequest(csr)) throw new Error("a renewal keeps its key");
+    const known = (await store.certificates()).find((row) => row.serial === serial);
+    if (known !== undefined && known.revoked_wall_ms !== null) {
+      throw new Error("the certificate is revoked");
+    }
+    if (notAfterMs + lateDays * DAY_MS < clock.wallMs()) {
+      throw new Error(`the certificate ended more than ${lateDays} days ago: enroll anew`);
+    }
+    const nodeId = names[0] ?? "";
+    if (!isNodeId(nodeId)) throw new Error("the certificate names no node");
+    return nodeId;
+  }
+
+  async #sign(authority: Authority, csr: string, nodeId: string) {
+    const { store, clock, random, days } = this.#options;
+    const nowMs = clock.wallMs();
+    const wanted = { names: [nodeId], kind: "node", nowMs, days } as const;
+    const cert = await sign(authority, csr, wanted, random);
+    const { serial, notAfterMs } = readCertificate(cert);
+    await store.putCertificate({
+      ...{ serial, node_id: nodeId, issued_wall_ms: nowMs },
+      ...{ not_after_ms: notAfterMs, revoked_wall_ms: null },
+    });
+    return { cert, serial };
+  }
+
+  #note(nodeId: string, peer: string, action: string, serial: string): Promise<void> {
+    const { store, clock } = this.#options;
+    const who = { who: nodeId, role: "node", address: peer };
+    return store.addAudit({
+      at_wall_ms: clock.wallMs(),
+      ...who,
+      ...{ action, target: nodeId, after: { serial } },
+    });
+  }
+}
+
+function refused(message: string): EnrolAnswer {
+  return { code: "forbidden", message };
+}
