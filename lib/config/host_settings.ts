@@ -138,6 +138,16 @@ export const HOST_SETTINGS = {
     unit: "connections",
     help: "Most connections at once; further ones are told to come back later.",
   },
+  newcomers_per_address_max: {
+    kind: "integer",
+    group: "Limits",
+    default: 256,
+    min: 1,
+    max: 100_000,
+    unit: "connections",
+    help:
+      "Most connections of one address, or network of 64 bits, that haven't said hello yet; the oldest makes room for a newer one. The last tenth of connections_max is for nodes that are known.",
+  },
   nodes_max: {
     kind: "integer",
     group: "Limits",

@@ -13,11 +13,11 @@ import {
   readCertificate,
   sign,
 } from "../identity/pki.ts";
-import { addressGroup } from "../platform/address.ts";
 import type { Clock, Random } from "../platform/platform.ts";
 import type { Enroll, Enrolled } from "../protocol/enrolment.ts";
 import type { ErrorCode } from "../protocol/message.ts";
 import { isNodeId } from "../protocol/record.ts";
+import { placeOf } from "./gate.ts";
 import type { Store } from "../store/store.ts";
 
 /** See {@linkcode Enroller}. */
@@ -59,7 +59,7 @@ export class Enroller {
     if (authority.key === undefined) {
       return refused("this host can't sign: the key of its authority is kept elsewhere");
     }
-    const place = addressGroup(peer.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));
+    const place = placeOf(peer);
     const waitMs = this.#attempts.waitMs(place, clock.wallMs());
     if (waitMs > 0 || this.#running >= AT_ONCE) {
       return { code: "busy", message: "too many requests for certificates: try again later" };

@@ -17,6 +17,7 @@ import { ALL_NODES, ConfigAuthority } from "./config_authority.ts";
 import type { Enroller } from "./enroller.ts";
 import { EventLog } from "./event_log.ts";
 import { type ActiveFault, Faults, type FaultSpec } from "./faults.ts";
+import { Gate } from "./gate.ts";
 import { Intake, type IntakeCounters } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import { Ledgers } from "./ledgers.ts";
@@ -34,6 +35,7 @@ export interface HostOptions {
   readonly listen: string;
   readonly version: string;
   readonly connectionsMax: number;
+  readonly newcomersPerAddressMax: number;
   readonly nodesMax: number;
   readonly epochsPerNodeMax: number;
   readonly handshakeTimeoutMs: number;
@@ -71,6 +73,7 @@ export function limitsOf(settings: HostSettings): Omit<
   return {
     listen: settings.listen,
     connectionsMax: settings.connections_max,
+    newcomersPerAddressMax: settings.newcomers_per_address_max,
     nodesMax: settings.nodes_max,
     epochsPerNodeMax: settings.epochs_per_node_max,
     handshakeTimeoutMs: settings.handshake_timeout_ms,
@@ -99,6 +102,7 @@ const EVENTS_SAVE_MS = 1_000;
 /** Events are saved each time, nodes each of so many times. */
 const SAVES_PER_REGISTRY_SAVE = 10;
 const RETRY_AFTER_MS = 1_000;
+const BUSY_MS = 10_000;
 const REVOKE_MS = 800;
 const REVOKED = "its certificate is revoked";
 const log = getLogger(["holdfast", "host"]);
@@ -125,6 +129,7 @@ export class Host {
   #sessionCounters: SessionCounters = { bad_lines: 0, session_errors: 0 };
   #connections = { connections: 0, refused_connections: 0, untrusted_connections: 0 };
   #drivers = new Set<SessionDriver>();
+  #gate: Gate<SessionDriver>;
   /** Serials of certificates that are revoked. */
   #revoked: ReadonlySet<string> = new Set();
   #stop = new AbortController();
@@ -179,6 +184,11 @@ export class Host {
       configs,
       events,
       onHidden: (target, config) => void this.setConfig(target, config).catch(() => {}),
+    });
+    this.#gate = new Gate({
+      connectionsMax: options.connectionsMax,
+      newcomersPerAddressMax: options.newcomersPerAddressMax,
+      known: () => registry.nodes,
     });
     this.#sessionParts = {
       clock,
@@ -315,6 +325,13 @@ export class Host {
     return summarize({ ...node, cfg_version_desired }, activity, wallMs);
   }
 
+  /** Who says nothing makes room for a newer connection. */
+  #dismiss(driver: SessionDriver | undefined): void {
+    if (driver === undefined) return;
+    this.#connections.refused_connections++;
+    driver.refuse("busy", "too many connections haven't said hello", BUSY_MS);
+  }
+
   #isRevoked({ serial }: Connection): boolean {
     return serial !== undefined && this.#revoked.has(serial);
   }
@@ -355,9 +372,11 @@ export class Host {
       }
       const connection = this.allowFaults ? this.faults.wrap(accepted) : accepted;
       const driver = new SessionDriver(connection, this.#sessionParts);
-      if (this.#drivers.size >= this.#options.connectionsMax) {
+      const { clock } = this.#options;
+      const refusal = this.#gate.refusal(accepted, this.#drivers.size, clock.monotonicMs());
+      if (refusal !== undefined) {
         this.#connections.refused_connections++;
-        driver.refuse("busy", "the host has as many connections as it allows", 10_000);
+        driver.refuse("busy", refusal, BUSY_MS);
         continue;
       }
       // Without a certificate that counts one can at most ask for one.
@@ -369,8 +388,10 @@ export class Host {
         continue;
       }
       this.#drivers.add(driver);
+      this.#dismiss(this.#gate.entered(driver, this.#drivers.size));
       driver.run().then(() => {
         this.#drivers.delete(driver);
+        this.#gate.left(driver);
         this.#admission.ended(driver);
       });
     }
