@@ -64,7 +64,8 @@ export function writePkiFiles(directory: string, files: Readonly<Record<string, 
   const { uid, gid } = Deno.statSync(`${directory}/..`);
   const own = (path: string) => {
     // Done by root for a service's user.
-    if (uid !== null && gid !== null && Deno.uid() === 0) Deno.chownSync(path, uid, gid);
+    const { uid: owner } = Deno.statSync(path);
+    if (uid !== null && gid !== null && owner !== uid) Deno.chownSync(path, uid, gid);
   };
   own(directory);
   for (const [path, text] of Object.entries(files)) {
