@@ -1,4 +1,4 @@
-/** The host's subcommands as real processes, from the sources. */
+/** Subcommands of both as real processes, from the sources. */
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -11,4 +11,13 @@ export async function hostCommand(
   }).output();
   const [out, error] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   return { code, out: out!, error: error! };
+}
+
+/** Runs a subcommand of the node; its exit status and all that it wrote. */
+export async function nodeCommand(...args: string[]): Promise<{ code: number; text: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", `${ROOT}node.ts`, ...args],
+  }).output();
+  const text = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
+  return { code, text };
 }

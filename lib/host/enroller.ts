@@ -4,7 +4,6 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../errors.ts";
-import { Attempts } from "../identity/attempts.ts";
 import { readEnrolmentToken } from "../identity/enrolment_token.ts";
 import {
   type Authority,
@@ -17,12 +16,14 @@ import type { Clock, Random } from "../platform/platform.ts";
 import type { Enroll, Enrolled } from "../protocol/enrolment.ts";
 import type { ErrorCode } from "../protocol/message.ts";
 import { isNodeId } from "../protocol/record.ts";
-import { placeOf } from "./gate.ts";
 import type { Store } from "../store/store.ts";
 
 /** See {@linkcode Enroller}. */
 export interface EnrollerOptions {
-  readonly store: Pick<Store, "takeEnrolment" | "putCertificate" | "certificates" | "addAudit">;
+  readonly store: Pick<
+    Store,
+    "takeEnrolment" | "putEnrolment" | "putCertificate" | "certificates" | "addAudit"
+  >;
   readonly clock: Clock;
   readonly random: Random;
   /** The authority, and its key where it isn't kept elsewhere. */
@@ -36,16 +37,20 @@ export interface EnrollerOptions {
 /** What was signed, or why not. */
 export type EnrolAnswer = Enrolled | { readonly code: ErrorCode; readonly message: string };
 
+interface Made {
+  readonly nodeId: string;
+  readonly cert: string;
+  readonly serial: string;
+}
+
 const DAY_MS = 86_400_000;
-/** Requests at once; further ones have to come again. */
-const AT_ONCE = 4;
+const RENEWALS_MAX = 8;
 const log = getLogger(["holdfast", "pki"]);
 
 /** See the head of the file. */
 export class Enroller {
   #options: EnrollerOptions;
-  #attempts = new Attempts();
-  #running = 0;
+  #renewals = 0;
 
   constructor(options: EnrollerOptions) {
     this.#options = options;
@@ -53,46 +58,52 @@ export class Enroller {
 
   /** Answers a request from `peer`. Never rejects. */
   async answer(request: Enroll, peer: string): Promise<EnrolAnswer> {
-    const { clock, authority } = this.#options;
+    const { authority } = this.#options;
     const { token, cert, csr } = request;
     if (csr === undefined) return { type: "enrolled", ca: authority.cert };
     if (authority.key === undefined) {
       return refused("this host can't sign: the key of its authority is kept elsewhere");
     }
-    const place = placeOf(peer);
-    const waitMs = this.#attempts.waitMs(place, clock.wallMs());
-    if (waitMs > 0 || this.#running >= AT_ONCE) {
-      return { code: "busy", message: "too many requests for certificates: try again later" };
-    }
-    this.#running++;
+    const signer = { cert: authority.cert, key: authority.key };
     try {
-      const nodeId = token === undefined
-        ? await this.#ownerOf(cert ?? "", csr)
-        : await this.#takeToken(token, csr);
-      const made = await this.#sign({ cert: authority.cert, key: authority.key }, csr, nodeId);
+      const made = token === undefined
+        ? await this.#renew(signer, cert ?? "", csr)
+        : await this.#enroll(signer, token, csr);
+      const { nodeId, serial } = made;
       const action = token === undefined ? "renew" : "enroll";
       log.info("{peer}: {action} {node}", { peer, action, node: nodeId });
-      await this.#note(nodeId, peer, action, made.serial);
+      await this.#note(nodeId, peer, action, serial);
       return { type: "enrolled", ca: authority.cert, cert: made.cert };
     } catch (error) {
-      this.#attempts.failed(place, clock.wallMs());
       log.warn("{peer}: no certificate: {reason}", { peer, reason: oneLine(error) });
       return refused(oneLine(error));
-    } finally {
-      this.#running--;
     }
   }
 
-  /** For whom a token was made; it is used up then. Throws one line. */
-  async #takeToken(token: string, csr: string): Promise<string> {
+  /** Uses a token up, unless nothing can be signed for it. Throws one line. */
+  async #enroll(signer: Authority, token: string, csr: string): Promise<Made> {
     const { store, clock } = this.#options;
-    // Before the token is used up: what can't be signed costs nobody a token.
-    await keyOfRequest(csr);
     const read = readEnrolmentToken(token);
     const row = read === undefined ? undefined : await store.takeEnrolment(read.hash);
     if (row === undefined) throw new Error("this token was used, or is none of this host");
     if (row.expires_wall_ms < clock.wallMs()) throw new Error("this token has expired");
-    return row.node_id;
+    try {
+      return await this.#sign(signer, csr, row.node_id);
+    } catch (error) {
+      await store.putEnrolment(row);
+      throw error;
+    }
+  }
+
+  /** Anybody may ask for that, and to look at what they show takes a while: few at once. Throws one line. */
+  async #renew(signer: Authority, cert: string, csr: string): Promise<Made> {
+    if (this.#renewals >= RENEWALS_MAX) throw new Error("too many ask at once: try again later");
+    this.#renewals++;
+    try {
+      return await this.#sign(signer, csr, await this.#ownerOf(cert, csr));
+    } finally {
+      this.#renewals--;
+    }
   }
 
   /** Whose certificate it is that is shown with a request of the same key. Throws one line. */
@@ -115,7 +126,7 @@ export class Enroller {
     return nodeId;
   }
 
-  async #sign(authority: Authority, csr: string, nodeId: string) {
+  async #sign(authority: Authority, csr: string, nodeId: string): Promise<Made> {
     const { store, clock, random, days } = this.#options;
     const nowMs = clock.wallMs();
     const wanted = { names: [nodeId], kind: "node", nowMs, days } as const;
@@ -125,7 +136,7 @@ export class Enroller {
       ...{ serial, node_id: nodeId, issued_wall_ms: nowMs },
       ...{ not_after_ms: notAfterMs, revoked_wall_ms: null },
     });
-    return { cert, serial };
+    return { cert, serial, nodeId };
   }
 
   #note(nodeId: string, peer: string, action: string, serial: string): Promise<void> {

@@ -9,6 +9,7 @@ import type net from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { oneLine } from "../errors.ts";
 import type { TlsOptions } from "./deno_transport.ts";
+import { HANDSHAKE_MS, Handshakes } from "./handshakes.ts";
 import { ProbedServer } from "./probed_server.ts";
 
 /** Longest time for the head of a request, for a whole one, and for the next one on a kept connection. */
@@ -18,7 +19,7 @@ const KEEP_ALIVE_MS = 30_000;
 const CHECK_MS = 2_000;
 /** A connection on which nothing moves for so long is closed; streams move each second. */
 const IDLE_MS = 60_000;
-/** Connections at once; further ones are closed. */
+/** Connections at once; for a further one the oldest is closed of those that ask for nothing, or have yet to ask. */
 const CONNECTIONS_MAX = 512;
 
 /** Asked of itself now and then, see `probed_server.ts`. */
@@ -43,6 +44,8 @@ export async function serve(
 ): Promise<Served> {
   let current = options;
   const sockets = new Set<net.Socket>();
+  /** Of them those without a request, the oldest first. */
+  const idle = new Set<net.Socket>();
   const listener = getRequestListener(
     (request, env) => {
       const { incoming } = env as { incoming: http.IncomingMessage };
@@ -50,7 +53,14 @@ export async function serve(
     },
     { overrideGlobalObjects: false },
   );
+  const forget = (socket: net.Socket) => {
+    sockets.delete(socket);
+    idle.delete(socket);
+  };
   const answer = (request: http.IncomingMessage, response: http.ServerResponse) => {
+    const { socket } = request;
+    idle.delete(socket);
+    response.once("close", () => sockets.has(socket) && idle.add(socket));
     listener(request, response).catch(() => response.destroy());
   };
   const make = (): http.Server => {
@@ -63,10 +73,17 @@ export async function serve(
     const server = current === undefined
       ? http.createServer(times, answer)
       : https.createServer({ ...times, ...secured(current) }, answer);
-    server.maxConnections = CONNECTIONS_MAX;
-    server.on("connection", (socket: net.Socket) => {
+    if (options !== undefined) new Handshakes().watch(server as unknown as net.Server);
+    server.on(options === undefined ? "connection" : "secureConnection", (socket: net.Socket) => {
+      if (sockets.size >= CONNECTIONS_MAX) {
+        const [oldest = socket] = idle;
+        forget(oldest);
+        oldest.destroy();
+        if (oldest === socket) return;
+      }
       sockets.add(socket);
-      socket.on("close", () => sockets.delete(socket));
+      idle.add(socket);
+      socket.on("close", () => forget(socket));
       socket.on("error", () => {});
       socket.setTimeout(IDLE_MS, () => socket.destroy());
     });
@@ -102,7 +119,7 @@ export async function serve(
 
 /** Who asks shows no certificate: people and scripts have tokens. */
 function secured({ cert, key }: TlsOptions): https.ServerOptions {
-  return { cert: cert!, key: key!, minVersion: "TLSv1.3", handshakeTimeout: HEADERS_MS };
+  return { cert: cert!, key: key!, minVersion: "TLSv1.3", handshakeTimeout: HANDSHAKE_MS };
 }
 
 /**

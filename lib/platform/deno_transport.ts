@@ -7,7 +7,8 @@ import net from "node:net";
 import tls from "node:tls";
 import { X509Certificate } from "node:crypto";
 import { oneLine } from "../errors.ts";
-import { addressGroup, addressText, isIpAddress, parseAddress } from "./address.ts";
+import { isIpAddress, parseAddress } from "./address.ts";
+import { HANDSHAKE_MS, Handshakes, peerOf } from "./handshakes.ts";
 import type { Connection, Listener, Transport } from "./platform.ts";
 import { ProbedServer } from "./probed_server.ts";
 
@@ -26,9 +27,6 @@ const UNREAD_BYTES_MAX = 65_536;
 const UNACCEPTED_MAX = 128;
 /** How long what was written may take to leave after `close`. */
 const LINGER_MS = 1_000;
-const TLS_HANDSHAKE_MS = 10_000;
-/** Connections of one address, and of all, whose handshake isn't done. */
-const HANDSHAKES_PER_ADDRESS_MAX = 256, HANDSHAKES_MAX = 1_024;
 
 /** A {@linkcode Transport} whose certificates can be replaced. */
 export interface DenoTransport extends Transport {
@@ -271,53 +269,11 @@ function tlsServer(
     requestCert: true,
     // Here it would end the connection without a word; who is not trusted is told and refused above.
     rejectUnauthorized: false,
-    handshakeTimeout: TLS_HANDSHAKE_MS,
-  }, (socket: tls.TLSSocket) => {
-    handshakes.done(peerOf(socket));
-    take(socket, proofOf(socket));
-  });
-  const handshakes = new Handshakes();
-  handshakes.watch(server);
+    handshakeTimeout: HANDSHAKE_MS,
+  }, (socket: tls.TLSSocket) => take(socket, proofOf(socket)));
+  new Handshakes().watch(server);
   server.on("tlsClientError", (_error: Error, socket: tls.TLSSocket) => socket.destroy());
   return server;
-}
-
-/** Of connections whose handshake isn't done the oldest makes room for a newer one, of its address and of all. */
-class Handshakes {
-  /** The oldest first. */
-  #waiting = new Map<
-    string,
-    { place: string; socket: net.Socket; timer: ReturnType<typeof setTimeout> }
-  >();
-
-  watch(server: net.Server): void {
-    server.on("connection", (socket: net.Socket) => {
-      const place = addressGroup(socket.remoteAddress ?? "");
-      const peer = peerOf(socket);
-      const timer = setTimeout(() => this.done(peer), TLS_HANDSHAKE_MS);
-      this.#waiting.set(peer, { place, socket, timer });
-      socket.once("close", () => this.done(peer));
-      const here = [...this.#waiting].filter(([, waiting]) => waiting.place === place);
-      if (here.length > HANDSHAKES_PER_ADDRESS_MAX) this.#close(here[0]![0]);
-      else if (this.#waiting.size > HANDSHAKES_MAX) this.#close(this.#waiting.keys().next().value!);
-    });
-  }
-
-  /** A handshake is over. */
-  done(peer: string): void {
-    clearTimeout(this.#waiting.get(peer)?.timer);
-    this.#waiting.delete(peer);
-  }
-
-  #close(peer: string): void {
-    const { socket } = this.#waiting.get(peer)!;
-    this.done(peer);
-    socket.destroy();
-  }
-}
-
-function peerOf({ remoteAddress, remotePort }: net.Socket): string {
-  return addressText({ host: remoteAddress ?? "unknown", port: remotePort ?? 0 });
 }
 
 const REASONS: Record<string, string> = {

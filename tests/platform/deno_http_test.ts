@@ -2,7 +2,10 @@
 import { assertEquals } from "@std/assert";
 import { bodyLimit } from "hono/body-limit";
 import { Hono } from "hono";
+import net from "node:net";
+import { makeAuthority, makeKey, makeRequest, sign } from "../../lib/identity/pki.ts";
 import { serve } from "../../lib/platform/deno_http.ts";
+import { seededRandom } from "../../lib/platform/seeded_random.ts";
 import { realTest } from "../real.ts";
 
 realTest(
@@ -25,3 +28,50 @@ realTest(
     await server.close();
   },
 );
+
+for (const scheme of ["http", "https"]) {
+  realTest(
+    `${scheme}: while six hundred connections say nothing a new one is answered, and streams go on`,
+    async () => {
+      const nowMs = Date.now(), random = seededRandom(1);
+      const authority = await makeAuthority("a", { nowMs, days: 2 }, random);
+      const key = await makeKey();
+      const wanted = { names: ["localhost", "127.0.0.1"], kind: "host", nowMs, days: 1 } as const;
+      const cert = await sign(authority, await makeRequest(key, "h"), wanted, random);
+      let cancelled = false;
+      const stream = () =>
+        new Response(
+          new ReadableStream({
+            start: (controller) => controller.enqueue(new TextEncoder().encode("x")),
+            cancel: () => void (cancelled = true),
+          }),
+        );
+      const tls = { ca: authority.cert, cert, key };
+      const server = await serve(
+        "127.0.0.1:0",
+        (request) => request.url.endsWith("/stream") ? stream() : new Response("here"),
+        scheme === "https" ? tls : undefined,
+      );
+      const client = Deno.createHttpClient({ caCerts: [authority.cert] });
+      const ask = (path: string) => fetch(`${scheme}://${server.address}${path}`, { client });
+      const open = await ask("/stream");
+      const reader = open.body!.getReader();
+      await reader.read();
+      const port = Number(server.address.split(":").at(-1));
+      const silent = Array.from({ length: 600 }, () => {
+        const socket = net.connect({ host: "127.0.0.1", port });
+        socket.on("error", () => {});
+        if (scheme === "http") socket.write("GET / HTTP/1.1\r\nhost: a\r\n");
+        return socket;
+      });
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      for (let i = 0; i < 3; i++) assertEquals(await (await ask("/")).text(), "here");
+      assertEquals(cancelled, false);
+      for (const socket of silent) socket.destroy();
+      await reader.cancel();
+      client.close();
+      await server.close();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    },
+  );
+}

@@ -1,19 +1,9 @@
 /** Devices get, renew and lose their certificates, as real processes, and no record is lost over it. Needs faketime. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePort, Process } from "../../lib/demo/processes.ts";
-import { hostCommand } from "../command.ts";
+import { hostCommand, nodeCommand } from "../command.ts";
 import { eventually } from "../eventually.ts";
 import { realTest } from "../real.ts";
-
-const NODE = new URL("../../node.ts", import.meta.url).pathname;
-
-async function nodeCommand(...args: string[]): Promise<{ code: number; text: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", NODE, ...args],
-  }).output();
-  const text = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
-  return { code, text };
-}
 
 /** A fleet in a directory of its own. */
 class Fleet {
