@@ -30,7 +30,8 @@ export function noteByHand(
   db: Database,
   change: Pick<AuditRow, "action" | "target" | "before" | "after">,
 ): void {
-  const who = Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "unknown";
+  const who = Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? Deno.env.get("LOGNAME") ??
+    "somebody";
   addAudit(db, {
     at_wall_ms: denoClock.wallMs(),
     ...{ who: clean(who).slice(0, 64), role: "admin", address: "command line" },

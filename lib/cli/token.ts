@@ -5,7 +5,7 @@ import { oneLine } from "../errors.ts";
 import { makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
 import { denoClock, denoRandom } from "../platform/deno_clock.ts";
 import type { Database } from "../platform/sqlite.ts";
-import { deleteToken, putToken, readAudit, readTokens } from "../store/sqlite/people.ts";
+import { putToken, readAudit, readTokens, revokeToken } from "../store/sqlite/people.ts";
 import { parseSpan } from "../times.ts";
 import { noteByHand, openBeside } from "./beside.ts";
 import { fail, print } from "./output.ts";
@@ -59,8 +59,12 @@ export async function peopleCommand(
     const db = await openBeside(values.data ?? DATA);
     const isJson = values.json !== undefined;
     if (verb === "create") return await create(db, values);
-    if (verb === "ls") list(readTokens(db).map(({ hash: _, ...row }) => row), isJson);
-    else if (verb === "audit") listAudit(db, Number(values.limit ?? 100), isJson);
+    if (verb === "ls") {
+      list(
+        readTokens(db).filter(({ hash }) => hash !== "").map(({ hash: _, ...row }) => row),
+        isJson,
+      );
+    } else if (verb === "audit") listAudit(db, Number(values.limit ?? 100), isJson);
     else revoke(db, rest[0]!);
     return 0;
   } catch (error) {
@@ -89,14 +93,14 @@ async function create(
 
 function revoke(db: Database, which: string): void {
   const all = readTokens(db);
-  const found = all.filter(({ id, name }) => id === which || name === which);
+  const found = all.filter(({ id, name, hash }) => hash !== "" && (id === which || name === which));
   if (found.length === 0) throw new Error(`there is no token "${which}": see host token ls`);
   if (found.length > 1) {
     const ids = found.map(({ id }) => id).join(", ");
     throw new Error(`"${which}" has ${found.length} tokens, name one of ${ids}`);
   }
   const [row] = found;
-  deleteToken(db, row!.id);
+  revokeToken(db, row!.id);
   const { hash: _, ...before } = row!;
   noteByHand(db, { action: "revoke_token", target: row!.name, before });
   print(`the token ${row!.id} of ${row!.name} is revoked`);

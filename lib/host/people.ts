@@ -22,7 +22,7 @@ export type Change = Pick<AuditRow, "action" | "target" | "before" | "after">;
 
 /** See {@linkcode People}. */
 export interface PeopleOptions {
-  readonly store: Pick<Store, "tokens" | "putToken" | "deleteToken" | "addAudit">;
+  readonly store: Pick<Store, "tokens" | "putToken" | "revokeToken" | "addAudit">;
   readonly clock: Clock;
   readonly random: Random;
   /** The setting `http_token`. */
@@ -56,11 +56,11 @@ export class People {
   }
   /** Whether anybody can log in. */
   get hasTokens(): boolean {
-    return this.#gatekeeper.hasTokens;
+    return this.#options.fixedToken !== "" || this.#rows.some(counts);
   }
-  /** All tokens, the oldest first. */
+  /** All tokens that count, the oldest first. */
   get tokens(): ShownToken[] {
-    return this.#rows.map(shown);
+    return this.#rows.filter(counts).map(shown);
   }
   /** Tokens that were wrong, and attempts that were refused unseen, since the start. */
   get refused(): { readonly failures: number; readonly slowed: number } {
@@ -101,7 +101,7 @@ export class People {
   ): Promise<{ token: string; row: ShownToken }> {
     const { store, clock, random } = this.#options;
     const made = await makeToken(tokenParts(given, clock.wallMs()), random);
-    if (this.#rows.length >= TOKENS_MAX) {
+    if (this.#rows.filter(counts).length >= TOKENS_MAX) {
       throw new RangeError(`there are ${TOKENS_MAX} tokens already: revoke some`);
     }
     await store.putToken(made.row);
@@ -112,8 +112,8 @@ export class People {
   /** Takes a token away: who has it is out at once. The token, `undefined` where there is none. */
   async revoke(id: string): Promise<ShownToken | undefined> {
     const row = this.#rows.find((row) => row.id === id);
-    if (!await this.#options.store.deleteToken(id)) return undefined;
-    this.#know(this.#rows.filter((row) => row.id !== id));
+    if (!await this.#options.store.revokeToken(id)) return undefined;
+    this.#know(this.#rows.map((row) => row.id === id ? { ...row, hash: "" } : row));
     return row && shown(row);
   }
 
@@ -130,6 +130,10 @@ export class People {
     this.#rows = rows;
     this.#gatekeeper.know(rows);
   }
+}
+
+function counts({ hash }: TokenRow): boolean {
+  return hash !== "";
 }
 
 function shown({ hash: _, ...row }: TokenRow): ShownToken {

@@ -42,7 +42,7 @@ export class Gatekeeper {
     this.#nowMs = nowMs;
   }
 
-  /** Whether there is any token. */
+  /** Whether there is any token, or ever was one. */
   get hasTokens(): boolean {
     return this.#fixedToken !== "" || this.#rows.size > 0;
   }

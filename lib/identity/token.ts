@@ -17,6 +17,7 @@ export interface TokenRow {
   /** Whom it was made for; not unique. */
   readonly name: string;
   readonly role: Role;
+  /** Empty where it is revoked. */
   readonly hash: string;
   readonly created_wall_ms: number;
   /** `null`: it has no end. */

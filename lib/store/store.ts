@@ -351,12 +351,15 @@ export interface Store {
    * and counted in the result; rejects where the disk fails.
    */
   addEvents(events: readonly EventRow[]): Promise<number>;
-  /** Tokens, the oldest first; other processes may add and take away some. */
+  /**
+   * Tokens, the oldest first; other processes may add and revoke some. One that is revoked has an empty hash: once there
+   * was a token, nobody is let in without one.
+   */
   tokens(): Promise<TokenRow[]>;
   /** Keeps a token; durable when it resolves. */
   putToken(row: TokenRow): Promise<void>;
-  /** Takes a token away, durable when it resolves; whether there was one. */
-  deleteToken(id: string): Promise<boolean>;
+  /** Revokes a token, durable when it resolves; whether it was one that counted. */
+  revokeToken(id: string): Promise<boolean>;
   /** Keeps a one-time token; durable when it resolves. */
   putEnrolment(row: EnrolmentRow): Promise<void>;
   /** Takes a one-time token: nobody else gets it. Durable when it resolves. */

@@ -40,7 +40,8 @@ export function createHostApp(host: Host, options: HostAppOptions): Hono {
   addApi(app, { host, people, clock, metricsText: () => hostMetrics(host, options) });
   addLogin(app, access, {
     title: "Holdfast",
-    hint: "An admin makes a token for you: host token create --role viewer --name you",
+    hint: "Who runs this host makes a token for you:",
+    code: "host token create --role viewer --name you",
   });
   addHostPages(app);
   return app;

@@ -22,8 +22,9 @@ function nextOf(text: unknown): string {
 /** What the page is called and made of. */
 export interface LoginLook {
   readonly title: string;
-  /** Where a token comes from, in a sentence. */
+  /** Where a token comes from, in a sentence, and the command or setting for that. */
   readonly hint: string;
+  readonly code: string;
 }
 
 const STYLES = ["page.css", "login.css"];
@@ -59,7 +60,7 @@ export function addLogin(
                 <p id="problem" class="problem" role="alert">${problem}</p>
                 <button type="submit" class="primary">Log in</button>
               </form>
-              <p class="note">${look.hint}</p>
+              <p class="note">${look.hint} <code>${look.code}</code></p>
             </main>
           </body>
         </html>

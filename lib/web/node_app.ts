@@ -49,7 +49,8 @@ export function createNodeApp(source: NodeSource, options: NodeAppOptions): Hono
   app.use(bodyLimit({ maxSize: BODY_BYTES_MAX }));
   addLogin(app, access, {
     title: "Holdfast node",
-    hint: "It is the setting http_token of this node.",
+    hint: "It is this node's setting",
+    code: "http_token",
   });
   app.onError((error, c) => c.json({ error: oneLine(error) }, 500));
   app.notFound((c) => c.json({ error: `there is no ${c.req.path}` }, 404));

@@ -10,8 +10,11 @@ export class Site implements AsyncDisposable {
   #directory = Deno.makeTempDirSync({ prefix: "holdfast-browser-" });
   #running: Process[] = [];
 
+  get hostData(): string {
+    return `${this.#directory}/host`;
+  }
   host(...args: string[]): Promise<Process> {
-    const own = ["--listen", `127.0.0.1:${this.port}`, "--data", `${this.#directory}/host`];
+    const own = ["--listen", `127.0.0.1:${this.port}`, "--data", this.hostData];
     return this.#start(new Process("host", [...own, ...args], this.httpPort));
   }
   node(id: string, ...args: string[]): Promise<Process> {

@@ -166,7 +166,7 @@ export class SimStore implements Store {
   putToken(): Promise<never> {
     return Promise.reject(new Error("nobody logs in here"));
   }
-  deleteToken(): Promise<never> {
+  revokeToken(): Promise<never> {
     return this.putToken();
   }
   putEnrolment(): Promise<never> {

@@ -81,6 +81,18 @@ realTest(
   },
 );
 
+realTest("where the last token is revoked nobody is let in, instead of everybody", async () => {
+  const test = await TestHost.start();
+  const { token, row } = await test.people.create({ name: "anna", role: "admin" });
+  assertEquals((await test.people.revoke(row.id))?.name, "anna");
+  assertEquals([test.people.tokens, test.people.isLoginNeeded], [[], true]);
+  for (const headers of [{}, { authorization: `Bearer ${token}` }]) {
+    assertEquals(await statusOf(test, "/status", { headers }), 401);
+  }
+  assertEquals(await test.people.revoke(row.id), undefined);
+  await test.stop();
+});
+
 realTest("who is revoked is out within seconds, with the streams that are open", async () => {
   const test = await TestHost.start({ isExposed: true });
   const { token, row } = await test.people.create({ name: "anna", role: "viewer" });
@@ -90,7 +102,7 @@ realTest("who is revoked is out within seconds, with the streams that are open",
   const stop = new AbortController();
   test.people.run(stop.signal);
   // As `host token revoke` does, beside the host.
-  await test.host.store.deleteToken(row.id);
+  await test.host.store.revokeToken(row.id);
   await test.clock.advance(2_100);
   for (let i = 0; i < 200 && test.people.tokens.length > 0; i++) await settle();
   assertEquals(await statusOf(test, "/status", { headers }), 401);

@@ -14,7 +14,9 @@ realTest("the OpenAPI document and the host's routes are the same", async () => 
     Object.keys(methods as object).map((method) => `${method} ${path}`)
   ).sort();
   const pages = new Set(["get /", "get /nodes/{id}", "get /assets/{version}/{name}"]);
-  for (const path of ["/login", "/assets/page.css", "/assets/login.css"]) pages.add(`get ${path}`);
+  for (const path of ["/login", "/assets/page.css", "/assets/login.css", "/audit"]) {
+    pages.add(`get ${path}`);
+  }
   for (const path of ["/login", "/logout"]) pages.add(`post ${path}`);
   const served = test.app.routes.filter(({ method }) => method !== "ALL")
     .map(({ method, path }) => `${method.toLowerCase()} ${path.replaceAll(/:(\w+)/g, "{$1}")}`)

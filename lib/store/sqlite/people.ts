@@ -30,9 +30,10 @@ export function putToken(db: Database, row: TokenRow): void {
     .run(row.id, row.name, row.role, row.hash, row.created_wall_ms, row.expires_wall_ms);
 }
 
-/** Takes a token away; whether there was one. */
-export function deleteToken(db: Database, id: string): boolean {
-  return Number(db.sql("DELETE FROM tokens WHERE id = ?").run(id).changes) > 0;
+/** Takes a token away, but for its row; whether it was one. */
+export function revokeToken(db: Database, id: string): boolean {
+  const { changes } = db.sql("UPDATE tokens SET hash = '' WHERE id = ? AND hash <> ''").run(id);
+  return Number(changes) > 0;
 }
 
 /** Adds to the audit trail; durable when it returns. */

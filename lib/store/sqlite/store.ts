@@ -194,8 +194,8 @@ class SqliteStore implements Store {
   putToken(row: TokenRow): Promise<void> {
     return this.#writer.call("putToken", [row]);
   }
-  deleteToken(id: string): Promise<boolean> {
-    return this.#writer.call("deleteToken", [id]);
+  revokeToken(id: string): Promise<boolean> {
+    return this.#writer.call("revokeToken", [id]);
   }
   putEnrolment(row: EnrolmentRow): Promise<void> {
     return this.#writer.call("putEnrolment", [row]);

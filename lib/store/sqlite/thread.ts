@@ -12,7 +12,7 @@ import type { AuditRow, CertificateRow, EnrolmentRow, SeriesQuery } from "../sto
 import { openDatabase, SqliteEngine } from "./engine.ts";
 import { countLegacyRecords, moveLegacyRecords } from "./legacy_records.ts";
 import type { PackedBatch } from "./pack.ts";
-import { addAudit, deleteToken, putToken, readAudit, readTokens } from "./people.ts";
+import { addAudit, putToken, readAudit, readTokens, revokeToken } from "./people.ts";
 import {
   putCertificate,
   putEnrolment,
@@ -114,7 +114,7 @@ const writer = {
   putConfig: (config: Parameters<SqliteEngine["putConfig"]>[0]) => engine.putConfig(config),
   addEvents: (events: Parameters<SqliteEngine["addEvents"]>[0]) => engine.addEvents(events),
   putToken: (row: TokenRow) => putToken(db, row),
-  deleteToken: (id: string) => deleteToken(db, id),
+  revokeToken: (id: string) => revokeToken(db, id),
   addAudit: (row: AuditRow) => addAudit(db, row),
   putEnrolment: (row: EnrolmentRow) => putEnrolment(db, row),
   takeEnrolment: (hash: string) => takeEnrolment(db, hash),

@@ -31,6 +31,7 @@ const MODULES = [
   "host_series.js",
   "host_record.js",
   "host_history.js",
+  "host_audit.js",
   "host_config.js",
 ];
 /** The rest: style, drawing library, what runs before the first paint. */
@@ -94,6 +95,7 @@ export function addHostPages(app: Hono): void {
     forbidden(c, "viewer") ?? answer(c, html, "text/html; charset=utf-8", etag, ASK_AGAIN);
   app.get("/", shell);
   app.get("/nodes/:id", shell);
+  app.get("/audit", shell);
   app.get("/assets/:version/:name", (c) => {
     const name = c.req.param("name");
     const found = names.has(name) ? asset(name) : undefined;

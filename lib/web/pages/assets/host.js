@@ -1,5 +1,6 @@
 /** Start of the host's page: which view, the bar at the top, theme, and what is said when the host is gone. */
 import { getJson } from "./host_api.js";
+import { showAudit } from "./host_audit.js";
 import { showHelp } from "./host_dialog.js";
 import { fill, h, isTyping, setText } from "./dom.js";
 import { showFaults } from "./host_faults.js";
@@ -19,6 +20,10 @@ let view = new AbortController();
 function route() {
   view.abort();
   view = new AbortController();
+  if (location.pathname === "/audit") {
+    live.follow(undefined);
+    return showAudit(main, { live }, view.signal);
+  }
   const found = /^\/nodes\/([^/]+)\/?$/.exec(location.pathname);
   const page = { live, open };
   if (found === null) return showFleet(main, page, view.signal);
@@ -100,6 +105,7 @@ async function showMe() {
   const me = document.getElementById("me");
   me.hidden = !logged_in;
   setText(document.getElementById("me-name"), name);
+  document.getElementById("audit-link").hidden = role !== "admin";
   me.title = `Logged in as ${name}, ${role}`;
 }
 showMe().catch(() => {});

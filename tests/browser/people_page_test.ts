@@ -1,0 +1,67 @@
+/** Logging in, what stands in the audit trail, and being out when a token is taken away. */
+import { assert, assertEquals } from "@std/assert";
+import { hostCommand } from "../command.ts";
+import { closeBrowser } from "./browser.ts";
+import { Site } from "./site.ts";
+import { realTest } from "../real.ts";
+
+const PICTURES = Deno.env.get("HOLDFAST_PICTURES");
+
+realTest(
+  "who has a token logs in, sees who changed what, and is led to the login when it is revoked",
+  async () => {
+    await using site = new Site();
+    await site.host();
+    await site.node("pump-1");
+    const cli = async (...args: string[]) => {
+      const { code, out, error } = await hostCommand(...args, "--data", site.hostData);
+      assertEquals([code, error], [0, ""]);
+      return out.trim();
+    };
+    const token = await cli("token", "create", "--role", "admin", "--name", "anna");
+    const address = `http://127.0.0.1:${site.httpPort}`;
+    const wait = Date.now() + 10_000;
+    while (Date.now() < wait) {
+      const { status } = await fetch(`${address}/status`).then(async (
+        r,
+      ) => (await r.body?.cancel(), r));
+      if (status === 401) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    const view = await site.hostPage("/nodes/pump-1", { mayFail: true });
+    const picture = async (name: string) => {
+      if (PICTURES !== undefined) await view.page.screenshot({ path: `${PICTURES}/${name}.png` });
+    };
+    const field = view.page.getByLabel("Token");
+    await picture("login");
+    await field.fill("hf_wrong");
+    await view.page.getByRole("button", { name: "Log in" }).click();
+    await view.shows("This token is not valid.");
+    await picture("login-wrong");
+    await view.page.getByLabel("Token").fill(token);
+    await view.page.getByRole("button", { name: "Log in" }).click();
+    await view.shows("Live");
+    assertEquals(new URL(view.page.url()).pathname, "/nodes/pump-1");
+    await view.shows("anna");
+
+    // A change by the page itself goes through, and is told of.
+    const changed = await view.page.evaluate(`fetch("/api/nodes/pump-1/config", {
+    method: "PUT", headers: { "content-type": "application/json" }, body: '{"sample_hz":5}' }).then((r) => r.status)`);
+    assertEquals(changed, 200);
+    await view.page.getByRole("link", { name: "Audit" }).click();
+    await view.shows("Who changed what");
+    await view.shows("set the configuration of");
+    await view.shows("sample_hz 5");
+    await view.shows("made a token for");
+    await picture("audit");
+    assert(!(await view.page.content()).includes(token.slice(14)), "no secret is shown");
+    await view.page.goBack();
+    await view.shows("Live");
+
+    await cli("token", "revoke", "anna");
+    await view.page.waitForURL(/\/login\?next=/, { timeout: 20_000 });
+    await view.page.getByLabel("Token").waitFor();
+    await view.page.close();
+    await closeBrowser();
+  },
+);
