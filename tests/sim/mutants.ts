@@ -150,13 +150,6 @@ const MUTANTS: Mutant[] = [
     world: "bad disks",
   },
   {
-    name: "a newer connection does not end the older one",
-    file: "lib/host/admission.ts",
-    find:
-      'older.refuse("superseded", "a newer connection of this node_id took over", 5_000);\n    await older.ended;',
-    put: "",
-  },
-  {
     name: "records in memory are declared lost when their segment is evicted",
     file: "lib/wal/compaction.ts",
     find: "const to = Math.min(oldest.end, inMemoryFrom() - 1);",
@@ -193,13 +186,6 @@ const MUTANTS: Mutant[] = [
     file: "lib/wal/writing.ts",
     find: "ring.first(Math.max(positions.written, positions.highAcked) + 1)?.[0]",
     put: "ring.first(Math.max(positions.written, positions.highAcked) + 2)?.[0]",
-  },
-  {
-    name: "numbers are sent above what the disk has reserved",
-    file: "lib/wal/wal.ts",
-    find: "if (this.writable) this.#positions.reserve(reserved);",
-    put: "this.#positions.reserve(reserved === undefined ? reserved : 2 ** 40);",
-    world: "quiet",
   },
   {
     name: "after a power cut numbering goes on above what was found, not above what was reserved",
