@@ -119,6 +119,7 @@ async function serveWeb(
   store: Store,
   settings: HostSettings,
   tls: TlsOptions | undefined,
+  signal: AbortSignal,
 ): Promise<Served> {
   const log = getLogger(["holdfast", "host"]);
   const exposed = isExposed(settings.http);
@@ -126,7 +127,7 @@ async function serveWeb(
     ...{ store, clock: denoClock, random: denoRandom },
     ...{ fixedToken: settings.http_token, isExposed: exposed },
   });
-  people.run(new AbortController().signal);
+  people.run(signal);
   if (exposed && !people.hasTokens) {
     log.warn("nobody can log in yet: host token create --role admin --name NAME --data {data}", {
       data: settings.data,
@@ -157,6 +158,7 @@ async function run(args: readonly string[]): Promise<void> {
   const tls = tlsOf(settings);
   const transport = denoTransport(tls);
   let web: Served | undefined;
+  const ending = new AbortController();
   const users = { renew: (tls: TlsOptions) => (transport.renew(tls), web?.renew(tls)) };
   const look = keepRenewed(users, tlsPathsOf(settings, "host"), tls);
   Deno.addSignalListener("SIGHUP", look);
@@ -184,7 +186,9 @@ async function run(args: readonly string[]): Promise<void> {
       version: VERSION,
       address: host.address,
     });
-    if (settings.http !== "off") web = await serveWeb(host, store, settings, tls);
+    if (settings.http !== "off") {
+      web = await serveWeb(host, store, settings, tls, ending.signal);
+    }
   } catch (error) {
     fail("host", error instanceof Error ? error.message : String(error));
   }
@@ -192,6 +196,7 @@ async function run(args: readonly string[]): Promise<void> {
     fail("host", `${reason}: nodes keep their records, start it again`)
   );
   log.info("{signal}: stopping", { signal: await stop });
+  ending.abort();
   await web?.close();
   await host.stop();
   log.info("stopped, everything received is committed");
