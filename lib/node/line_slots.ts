@@ -4,8 +4,8 @@
  */
 import { type Disk, DiskError } from "../platform/platform.ts";
 
-/** Bytes for each of the two lines. */
-export const SLOT_BYTES = 8_192;
+/** Bytes for each of the two lines: a block of the file system. */
+export const SLOT_BYTES = 4_096;
 
 const encoder = new TextEncoder();
 
@@ -53,8 +53,11 @@ export class LineSlots {
       isNew = true;
     }
     try {
-      const missing = 2 * SLOT_BYTES - file.size;
-      if (missing > 0 && file.append(new Uint8Array(missing)) < missing) throw notWhole();
+      while (file.size < 2 * SLOT_BYTES) {
+        // Block by block: what is written at once the kernel may go on to treat as one, and write whole.
+        const missing = SLOT_BYTES - file.size % SLOT_BYTES;
+        if (file.append(new Uint8Array(missing)) < missing) throw notWhole();
+      }
       const bytes = encoder.encode(line);
       if (file.writeAt((turn % 2) * SLOT_BYTES, bytes) < bytes.length) throw notWhole();
       await file.sync();

@@ -47,7 +47,7 @@ export class Database {
     if (!readOnly) this.#db.exec("PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL;");
     this.#db.exec(
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16000; " +
-        "PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 16777216; " +
+        "PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 16777216; " +
         "PRAGMA busy_timeout = 5000;",
     );
     if (readOnly) {

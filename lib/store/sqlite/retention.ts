@@ -16,7 +16,7 @@ const PAGES = 256;
 /** Free pages that are kept for what comes next, as a part of all. */
 const SPARE_PART = 0.1;
 /** What SQLite's own log takes while records come fast. */
-const JOURNAL_BYTES = 4 * 1024 * 1024;
+const JOURNAL_BYTES = 10 * 1024 * 1024;
 
 /** See the head of the file. */
 export class Retention {
