@@ -76,8 +76,12 @@ function nodeIdOf(settings: NodeSettings): string {
   if (settings.id !== "") return settings.id;
   const cert = textIn(tlsPathsOf(settings, "node").tls_cert);
   if (cert !== undefined) {
-    const [name = ""] = readCertificate(cert).names;
-    if (isNodeId(name)) return name;
+    try {
+      const [name = ""] = readCertificate(cert).names;
+      if (isNodeId(name)) return name;
+    } catch {
+      // A chain, or what TLS alone can read: it says no name here.
+    }
   }
   const name = Deno.hostname().replaceAll(/[^A-Za-z0-9._-]/g, "-").replace(/^[^A-Za-z0-9]+/, "");
   if (name === "") fail("node", "this machine has no usable host name: give --id", 2);

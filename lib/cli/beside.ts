@@ -6,6 +6,7 @@ import { addAudit } from "../store/sqlite/people.ts";
 import { MIGRATIONS } from "../store/sqlite/schema.ts";
 import { DATABASE_NAME } from "../store/sqlite/store.ts";
 import type { AuditRow } from "../store/store.ts";
+import { demandOwner } from "./pki_files.ts";
 import { clean } from "./terminal_text.ts";
 
 /** Opens the database in a data directory. Rejects with one line where there is none, or an older program's. */
@@ -16,6 +17,7 @@ export async function openBeside(directory: string): Promise<Database> {
       `there is no ${path}: start the host on the directory once, or name its --data`,
     );
   });
+  demandOwner(directory);
   const db = openDatabase(path, true);
   const version = db.pragma("user_version");
   db.close();

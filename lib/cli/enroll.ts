@@ -7,14 +7,16 @@ import { readEnrolmentToken } from "../identity/enrolment_token.ts";
 import {
   fingerprintOf,
   isSignedBy,
+  keyOfRequest,
   makeKey,
   makeRequest,
+  onlyCertificate,
   readCertificate,
 } from "../identity/pki.ts";
 import { parseAddress } from "../platform/address.ts";
 import { denoTransport } from "../platform/deno_transport.ts";
 import { fail, print } from "./output.ts";
-import { pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
+import { demandOwner, pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
 import { EXIT_USAGE } from "./settings.ts";
 
 const DATA = NODE_SETTINGS.data.default;
@@ -23,6 +25,7 @@ const ANSWER_MS = 15_000;
 const USAGE = `node enroll: gets this device its certificate from a host.
 
 Usage: node enroll TOKEN --host HOST:7400 [--data ${DATA}]
+       node enroll - --host HOST:7400 [--data ${DATA}]      reads TOKEN from standard input, which nobody sees
 
 TOKEN comes from host pki token, and is used up. The key is made here and never leaves DIR/pki; a device that has one
 already keeps it. From then on node run uses the certificate, is called what it says, and renews it by itself.`;
@@ -43,7 +46,8 @@ export async function enrollCommand(args: readonly string[]): Promise<number> {
     print(USAGE);
     return 0;
   }
-  const [text, ...more] = positionals;
+  const [given, ...more] = positionals;
+  const text = given === "-" ? await new Response(Deno.stdin.readable).text() : given;
   const token = readEnrolmentToken(text?.trim() ?? "");
   if (token === undefined || more.length > 0) {
     return wrong("give the one token that host pki token printed");
@@ -65,23 +69,28 @@ async function enroll(
   host: string,
   data: string,
 ): Promise<void> {
+  Deno.mkdirSync(data, { recursive: true, mode: 0o750 });
+  demandOwner(data);
   const files = pkiFiles(data, "node");
   const key = textIn(files.key) ?? await makeKey();
-  Deno.mkdirSync(data, { recursive: true, mode: 0o750 });
   // Before the token is used up, so that a full disk costs none.
   writePkiFiles(files.directory, { [files.key]: key });
   const unverified = denoTransport({ ca: "", isUnverified: true });
-  const { ca } = await ask(unverified, host, {}, AbortSignal.timeout(ANSWER_MS));
+  const told = await ask(unverified, host, {}, AbortSignal.timeout(ANSWER_MS));
+  // What is trusted from here on is exactly what the fingerprint speaks of.
+  const ca = onlyCertificate(told.ca);
   if (fingerprintOf(ca) !== fingerprint) {
     throw new Error(`${host} isn't the host that made this token: nothing was told to it`);
   }
   const csr = await makeRequest(key, nodeId);
   const wanted = { token: text, csr };
-  const { cert } = await ask(denoTransport({ ca }), host, wanted, AbortSignal.timeout(ANSWER_MS));
+  const answer = await ask(denoTransport({ ca }), host, wanted, AbortSignal.timeout(ANSWER_MS));
+  const cert = answer.cert === undefined ? undefined : onlyCertificate(answer.cert);
   if (cert === undefined || !await isSignedBy(cert, ca)) {
     throw new Error(`${host} gave a certificate that its authority didn't sign`);
   }
-  const { names } = readCertificate(cert);
+  const { names, key: certified } = readCertificate(cert);
+  if (certified !== await keyOfRequest(csr)) throw new Error(`${host} certified another key`);
   if (names[0] !== nodeId) throw new Error(`${host} gave a certificate for ${names[0]}`);
   writePkiFiles(files.directory, { [files.ca]: ca, [files.cert]: cert });
 }

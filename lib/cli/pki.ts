@@ -12,13 +12,18 @@ import {
   sign,
 } from "../identity/pki.ts";
 import { denoClock, denoRandom } from "../platform/deno_clock.ts";
-import type { Database } from "../platform/sqlite.ts";
+import { serialText } from "../platform/certificates.ts";
 import { isNodeId } from "../protocol/record.ts";
-import { putCertificate, putEnrolment, readCertificates } from "../store/sqlite/pki.ts";
+import {
+  putCertificate,
+  putEnrolment,
+  readCertificates,
+  revokeCertificates,
+} from "../store/sqlite/pki.ts";
 import { parseSpan } from "../times.ts";
 import { noteByHand, openBeside } from "./beside.ts";
 import { fail, print } from "./output.ts";
-import { isThere, pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
+import { demandOwner, isThere, pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
 import { EXIT_USAGE } from "./settings.ts";
 import { clean } from "./terminal_text.ts";
 
@@ -105,6 +110,7 @@ async function init(values: Values): Promise<void> {
   const files = pkiFiles(data, "host");
   if (isThere(files.ca)) throw new Error(`${files.ca} is there already`);
   Deno.mkdirSync(data, { recursive: true, mode: 0o750 });
+  demandOwner(data);
   const nowMs = denoClock.wallMs();
   const wanted = { nowMs, days: AUTHORITY_DAYS };
   const authority = await makeAuthority(`Holdfast ${names[0]}`, wanted, denoRandom);
@@ -126,8 +132,12 @@ async function token(values: Values, nodeId: string): Promise<void> {
   const expires = values.expires as string | undefined;
   const spanMs = expires === undefined ? TOKEN_MS : parseSpan(expires);
   if (spanMs === undefined) throw new RangeError("--expires: expected a time as 12h or 7d");
-  const ca = textIn(pkiFiles(dataOf(values), "host").ca);
+  const files = pkiFiles(dataOf(values), "host");
+  const ca = textIn(files.ca), own = textIn(files.cert);
   if (ca === undefined) throw new Error("there is no authority: host pki init makes one");
+  if (own !== undefined && readCertificate(own).names.includes(nodeId)) {
+    throw new Error(`"${nodeId}" is a name of the host: a node that had it could pass for it`);
+  }
   const db = await openBeside(dataOf(values));
   const made = makeEnrolmentToken(fingerprintOf(ca), nodeId, denoRandom);
   const nowMs = denoClock.wallMs();
@@ -156,26 +166,26 @@ async function list(values: Values): Promise<void> {
 
 async function revoke(values: Values, which: string): Promise<void> {
   const db = await openBeside(dataOf(values));
-  const found = readCertificates(db).filter((row) =>
-    (row.serial === which.toLowerCase() || row.node_id === which) && row.revoked_wall_ms === null
-  );
-  const revoked_wall_ms = denoClock.wallMs();
+  const nowMs = denoClock.wallMs();
+  const isSerial = /^[0-9A-Fa-f:]{1,60}$/.test(which);
+  const serial = serialText(which);
+  const found = revokeCertificates(db, which, isSerial ? serial : undefined, nowMs);
   if (found.length === 0) {
-    if (!/^[0-9A-Fa-f]{16,40}$/.test(which)) {
+    const known = readCertificates(db).some((row) =>
+      row.node_id === which || row.serial === serial
+    );
+    if (known || !isSerial) {
       throw new Error(`nothing of "${clean(which)}" is to be revoked: see host pki ls`);
     }
     // Made by hand: it is known by its serial number alone.
-    const row = { serial: which.toLowerCase(), node_id: "", issued_wall_ms: revoked_wall_ms };
-    found.push({ ...row, not_after_ms: Number.MAX_SAFE_INTEGER, revoked_wall_ms: null });
+    const end = { not_after_ms: Number.MAX_SAFE_INTEGER, revoked_wall_ms: nowMs };
+    putCertificate(db, { serial, node_id: "", issued_wall_ms: nowMs, ...end });
+    found.push(serial);
   }
-  for (const row of found) revokeOne(db, { ...row, revoked_wall_ms });
+  for (const one of found) {
+    noteByHand(db, { action: "pki_revoke", target: which, before: { serial: one } });
+  }
   print(`${found.length === 1 ? "1 certificate is" : `${found.length} certificates are`} revoked`);
-}
-
-function revokeOne(db: Database, row: Parameters<typeof putCertificate>[1]): void {
-  putCertificate(db, row);
-  const { serial, node_id } = row;
-  noteByHand(db, { action: "pki_revoke", target: node_id || serial, before: { serial } });
 }
 
 async function signFile(values: Values, path: string): Promise<void> {

@@ -56,18 +56,23 @@ export function textIn(path: string): string | undefined {
 }
 
 /**
- * Writes files, each whole or not at all, as their folder's owner; a folder that isn't there is made. Keys can be read
- * by their owner only. Durable when it returns.
+ * Throws one line where a directory is another user's: who may change it could lead what is done here, as root above
+ * all, to files of others.
+ */
+export function demandOwner(directory: string): void {
+  const { uid } = Deno.statSync(directory);
+  // Whoever runs this owns its folder there.
+  const { uid: own } = Deno.statSync("/proc/self");
+  if (uid === null || uid === own) return;
+  throw new Error(`${directory} is of user ${uid}: run this as that one, with sudo -u '#${uid}'`);
+}
+
+/**
+ * Writes files, each whole or not at all; a folder that isn't there is made. Keys can be read by their owner only.
+ * Durable when it returns.
  */
 export function writePkiFiles(directory: string, files: Readonly<Record<string, string>>): void {
   Deno.mkdirSync(directory, { recursive: true, mode: 0o750 });
-  const { uid, gid } = Deno.statSync(`${directory}/..`);
-  const own = (path: string) => {
-    // Done by root for a service's user.
-    const { uid: owner } = Deno.statSync(path);
-    if (uid !== null && gid !== null && owner !== uid) Deno.chownSync(path, uid, gid);
-  };
-  own(directory);
   for (const [path, text] of Object.entries(files)) {
     const temporary = `${path}.new`;
     if (isThere(temporary)) Deno.removeSync(temporary);
@@ -80,7 +85,6 @@ export function writePkiFiles(directory: string, files: Readonly<Record<string, 
     } finally {
       file.close();
     }
-    own(temporary);
     Deno.renameSync(temporary, path);
   }
   const folder = Deno.openSync(directory);

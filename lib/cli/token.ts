@@ -83,6 +83,9 @@ async function create(
   }
   const expires_s = spanMs === undefined ? undefined : spanMs / 1_000;
   const parts = tokenParts({ name, role, expires_s }, denoClock.wallMs());
+  if (readTokens(db).some((row) => row.hash !== "" && row.name === parts.name)) {
+    throw new RangeError(`--name: ${parts.name} has a token already, revoke it first`);
+  }
   const { token, row } = await makeToken(parts, denoRandom);
   putToken(db, row);
   const { hash: _, ...after } = row;

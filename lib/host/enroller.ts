@@ -16,13 +16,17 @@ import type { Clock, Random } from "../platform/platform.ts";
 import type { Enroll, Enrolled } from "../protocol/enrolment.ts";
 import type { ErrorCode } from "../protocol/message.ts";
 import { isNodeId } from "../protocol/record.ts";
-import type { Store } from "../store/store.ts";
+import type { CertificateRow, RenewedFrom, Store } from "../store/store.ts";
 
 /** See {@linkcode Enroller}. */
 export interface EnrollerOptions {
   readonly store: Pick<
     Store,
-    "takeEnrolment" | "putEnrolment" | "putCertificate" | "certificates" | "addAudit"
+    | "takeEnrolment"
+    | "putEnrolment"
+    | "putCertificate"
+    | "renewCertificate"
+    | "addAudit"
   >;
   readonly clock: Clock;
   readonly random: Random;
@@ -41,6 +45,7 @@ interface Made {
   readonly nodeId: string;
   readonly cert: string;
   readonly serial: string;
+  readonly row: CertificateRow;
 }
 
 const DAY_MS = 86_400_000;
@@ -72,7 +77,11 @@ export class Enroller {
       const { nodeId, serial } = made;
       const action = token === undefined ? "renew" : "enroll";
       log.info("{peer}: {action} {node}", { peer, action, node: nodeId });
-      await this.#note(nodeId, peer, action, serial);
+      await this.#note(nodeId, peer, action, serial).catch((error) =>
+        log.error("{action} {node} is missing in the audit trail: {reason}", {
+          ...{ action, node: nodeId, reason: oneLine(error) },
+        })
+      );
       return { type: "enrolled", ca: authority.cert, cert: made.cert };
     } catch (error) {
       log.warn("{peer}: no certificate: {reason}", { peer, reason: oneLine(error) });
@@ -88,7 +97,9 @@ export class Enroller {
     if (row === undefined) throw new Error("this token was used, or is none of this host");
     if (row.expires_wall_ms < clock.wallMs()) throw new Error("this token has expired");
     try {
-      return await this.#sign(signer, csr, row.node_id);
+      const made = await this.#sign(signer, csr, row.node_id);
+      await store.putCertificate(made.row);
+      return made;
     } catch (error) {
       await store.putEnrolment(row);
       throw error;
@@ -100,43 +111,48 @@ export class Enroller {
     if (this.#renewals >= RENEWALS_MAX) throw new Error("too many ask at once: try again later");
     this.#renewals++;
     try {
-      return await this.#sign(signer, csr, await this.#ownerOf(cert, csr));
+      const { nodeId, from } = await this.#ownerOf(cert, csr);
+      const made = await this.#sign(signer, csr, nodeId);
+      const isKept = await this.#options.store.renewCertificate(made.row, from);
+      if (!isKept) throw new Error("the certificate is revoked");
+      return made;
     } finally {
       this.#renewals--;
     }
   }
 
   /** Whose certificate it is that is shown with a request of the same key. Throws one line. */
-  async #ownerOf(cert: string, csr: string): Promise<string> {
-    const { store, clock, authority, lateDays } = this.#options;
-    const { serial, names, notAfterMs, key } = readCertificate(cert);
+  async #ownerOf(cert: string, csr: string): Promise<{ nodeId: string; from: RenewedFrom }> {
+    const { clock, authority, lateDays } = this.#options;
+    const { serial, names: [nodeId = ""], notBeforeMs, notAfterMs, key } = readCertificate(cert);
     if (!await isSignedBy(cert, authority.cert)) {
       throw new Error("the certificate is of another authority");
     }
     if (key !== await keyOfRequest(csr)) throw new Error("a renewal keeps its key");
-    const known = (await store.certificates()).find((row) => row.serial === serial);
-    if (known !== undefined && known.revoked_wall_ms !== null) {
-      throw new Error("the certificate is revoked");
-    }
-    if (notAfterMs + lateDays * DAY_MS < clock.wallMs()) {
+    if (!isNodeId(nodeId)) throw new Error("the certificate names no node");
+    const nowMs = clock.wallMs();
+    if (notAfterMs + lateDays * DAY_MS < nowMs) {
       throw new Error(`the certificate ended more than ${lateDays} days ago: enroll anew`);
     }
-    const nodeId = names[0] ?? "";
-    if (!isNodeId(nodeId)) throw new Error("the certificate names no node");
-    return nodeId;
+    if (notAfterMs - nowMs > (notAfterMs - notBeforeMs) / 2) {
+      throw new Error("the certificate counts for long: renew it when less than half is left");
+    }
+    return { nodeId, from: { serial, fromMs: notBeforeMs } };
   }
 
   async #sign(authority: Authority, csr: string, nodeId: string): Promise<Made> {
-    const { store, clock, random, days } = this.#options;
+    const { clock, random, days } = this.#options;
     const nowMs = clock.wallMs();
     const wanted = { names: [nodeId], kind: "node", nowMs, days } as const;
     const cert = await sign(authority, csr, wanted, random);
     const { serial, notAfterMs } = readCertificate(cert);
-    await store.putCertificate({
-      ...{ serial, node_id: nodeId, issued_wall_ms: nowMs },
-      ...{ not_after_ms: notAfterMs, revoked_wall_ms: null },
-    });
-    return { cert, serial, nodeId };
+    const issued = { serial, node_id: nodeId, issued_wall_ms: nowMs };
+    return {
+      cert,
+      serial,
+      nodeId,
+      row: { ...issued, not_after_ms: notAfterMs, revoked_wall_ms: null },
+    };
   }
 
   #note(nodeId: string, peer: string, action: string, serial: string): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../errors.ts";
+import { Attempts } from "../identity/attempts.ts";
 import { Gatekeeper, type Person, type Verdict } from "../identity/gatekeeper.ts";
 import { makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
 import type { Clock, Random } from "../platform/platform.ts";
@@ -12,6 +13,8 @@ import type { AuditRow, Store } from "../store/store.ts";
 /** How often it is looked whether tokens came or went: `host token` changes the database beside the host. */
 const LOOK_MS = 2_000;
 const TOKENS_MAX = 1_000;
+/** Changes of one person at once, and how often after that. */
+const CHANGES_AT_ONCE = 100, CHANGE_MS = 2_000;
 const log = getLogger(["holdfast", "people"]);
 
 /** A token as it is shown: without what it is checked by. */
@@ -37,6 +40,7 @@ export class People {
   #gatekeeper: Gatekeeper;
   #rows: readonly TokenRow[] = [];
   #told = "";
+  #changes = new Attempts(CHANGES_AT_ONCE, CHANGE_MS);
 
   private constructor(options: PeopleOptions) {
     this.#options = options;
@@ -101,6 +105,9 @@ export class People {
   ): Promise<{ token: string; row: ShownToken }> {
     const { store, clock, random } = this.#options;
     const made = await makeToken(tokenParts(given, clock.wallMs()), random);
+    if (this.tokens.some(({ name }) => name === made.row.name)) {
+      throw new RangeError(`name: ${made.row.name} has a token already, revoke it first`);
+    }
     if (this.#rows.filter(counts).length >= TOKENS_MAX) {
       throw new RangeError(`there are ${TOKENS_MAX} tokens already: revoke some`);
     }
@@ -115,6 +122,17 @@ export class People {
     if (!await this.#options.store.revokeToken(id)) return undefined;
     this.#know(this.#rows.map((row) => row.id === id ? { ...row, hash: "" } : row));
     return row && shown(row);
+  }
+
+  /**
+   * Milliseconds until `person` may change something again; 0 for now, which counts as one change: the audit trail has
+   * room for so many, and is not to be washed out.
+   */
+  changeWaitMs(person: Person): number {
+    const nowMs = this.#options.clock.wallMs();
+    const waitMs = this.#changes.waitMs(person.name, nowMs);
+    if (waitMs === 0) this.#changes.failed(person.name, nowMs);
+    return waitMs;
   }
 
   /** Notes what `person` changed; durable when it resolves. */

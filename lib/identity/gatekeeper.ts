@@ -22,6 +22,11 @@ export type Verdict =
 
 /** Tokens that were right, at most: more are checked anew. */
 const KNOWN_MAX = 1_024;
+const PLACES_MAX = 256;
+const BUSY_MS = 1_000;
+/** Who has the setting's token. */
+const FIXED_NAME = "http_token";
+const WRONG: Verdict = { reason: "this token is not valid" };
 /** Tokens that are being checked; more have to come again. */
 const CHECKS_MAX = 8;
 
@@ -30,7 +35,12 @@ export class Gatekeeper {
   #rows = new Map<string, TokenRow>();
   #known = new Map<string, TokenRow>();
   #attempts = new Attempts();
-  #checks = 0;
+  /** By digest, those that are being checked. */
+  #checks = new Map<string, Promise<boolean>>();
+  /** Digests of what was wrong. */
+  #wrong = new Set<string>();
+  /** From where the setting's token was right. */
+  #fixedPlaces = new Set<string>();
   #fixedToken: string;
   #nowMs: () => number;
   /** Tokens that were shown and are none, or none any more. */
@@ -53,7 +63,10 @@ export class Gatekeeper {
 
   /** All tokens that there are. Who has another one is out. */
   know(rows: readonly TokenRow[]): void {
+    const before = this.#rows;
     this.#rows = new Map(rows.map((row) => [row.id, row]));
+    // One of them may be right now.
+    if (rows.some(({ id }) => !before.has(id))) this.#wrong.clear();
     for (const [digest, row] of this.#known) {
       if (this.#rows.get(row.id)?.hash !== row.hash) this.#known.delete(digest);
     }
@@ -63,35 +76,59 @@ export class Gatekeeper {
   async judge(token: string, address: string): Promise<Verdict> {
     const digest = digestOf(token).toString("base64url");
     const known = this.#known.get(digest);
-    if (known !== undefined) return this.#verdictOf(known);
+    if (known !== undefined) return this.#verdictOf(known, address);
+    if (this.#fixedPlaces.has(address) && this.#isFixed(token)) return this.#fixed(address);
+    // A page that goes on to show what was wrong is no guess.
+    if (this.#wrong.has(digest)) return WRONG;
     const id = tokenId(token) ?? "";
     const row = this.#rows.get(id);
     const key = `${address} ${row === undefined ? "" : id}`;
     const waitMs = this.#attempts.waitMs(key, this.#nowMs());
-    if (waitMs > 0 || this.#checks >= CHECKS_MAX) {
-      this.#attempts.refused++;
-      const retryAfterMs = Math.max(waitMs, 1_000);
-      return { reason: "too many tokens were wrong: try again later", retryAfterMs };
-    }
-    if (this.#fixedToken !== "" && isSame(token, this.#fixedToken)) {
-      return { person: { name: "http_token", role: "admin", isValid: () => true } };
-    }
-    if (row !== undefined && await this.#isRight(token, row)) {
-      this.#remember(digest, row);
-      return this.#verdictOf(row);
+    if (waitMs > 0) return this.#slow(waitMs);
+    if (this.#isFixed(token)) return this.#fixed(address);
+    if (row !== undefined) {
+      const isRight = await this.#check(token, digest, row);
+      if (isRight === undefined) return this.#slow(BUSY_MS);
+      if (isRight) {
+        this.#remember(digest, row);
+        return this.#verdictOf(row, address);
+      }
     }
     this.failures++;
     this.#attempts.failed(key, this.#nowMs());
-    return { reason: "this token is not valid" };
+    this.#wrong.add(digest);
+    if (this.#wrong.size > KNOWN_MAX) this.#wrong.delete(this.#wrong.values().next().value!);
+    return WRONG;
   }
 
-  async #isRight(token: string, row: TokenRow): Promise<boolean> {
-    this.#checks++;
-    try {
-      return await isToken(token, row.hash) && this.#rows.get(row.id)?.hash === row.hash;
-    } finally {
-      this.#checks--;
+  #slow(retryAfterMs: number): Verdict {
+    this.#attempts.refused++;
+    return { reason: "too many tokens were wrong: try again later", retryAfterMs };
+  }
+
+  #isFixed(token: string): boolean {
+    return this.#fixedToken !== "" && isSame(token, this.#fixedToken);
+  }
+
+  /** Where it was right before, it is let in whatever others there guess. */
+  #fixed(address: string): Verdict {
+    this.#fixedPlaces.add(address);
+    if (this.#fixedPlaces.size > PLACES_MAX) {
+      this.#fixedPlaces.delete(this.#fixedPlaces.values().next().value!);
     }
+    return { person: { name: FIXED_NAME, role: "admin", isValid: () => true } };
+  }
+
+  /** Whether a token is right; `undefined` where too many others are being checked. Asked twice it is checked once. */
+  #check(token: string, digest: string, row: TokenRow): Promise<boolean | undefined> {
+    const running = this.#checks.get(digest);
+    if (running !== undefined) return running;
+    if (this.#checks.size >= CHECKS_MAX) return Promise.resolve(undefined);
+    const check = isToken(token, row.hash)
+      .then((isRight) => isRight && this.#rows.get(row.id)?.hash === row.hash)
+      .finally(() => this.#checks.delete(digest));
+    this.#checks.set(digest, check);
+    return check;
   }
 
   #remember(digest: string, row: TokenRow): void {
@@ -101,12 +138,16 @@ export class Gatekeeper {
     this.#known.delete(oldest!);
   }
 
-  #verdictOf(row: TokenRow): Verdict {
+  #verdictOf(row: TokenRow, address: string): Verdict {
     const isValid = () =>
       this.#rows.get(row.id)?.hash === row.hash &&
       (row.expires_wall_ms === null || this.#nowMs() < row.expires_wall_ms);
     if (isValid()) return { person: { name: row.name, role: row.role, isValid } };
+    const key = `${address} ${row.id}`;
+    const waitMs = this.#attempts.waitMs(key, this.#nowMs());
+    if (waitMs > 0) return this.#slow(waitMs);
     this.failures++;
+    this.#attempts.failed(key, this.#nowMs());
     return { reason: "this token has expired" };
   }
 }

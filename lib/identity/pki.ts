@@ -4,9 +4,14 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash, webcrypto, X509Certificate } from "node:crypto";
+import { isIpAddress } from "../platform/address.ts";
+import { serialText } from "../platform/certificates.ts";
 import type { Random } from "../platform/platform.ts";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+/** One certificate and nothing else: two readers of more would not agree on which. */
+const ONE_CERTIFICATE =
+  /^-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\r\n]+)\r?\n-----END CERTIFICATE-----\s*$/;
 const DAY_MS = 86_400_000;
 /** Clocks differ: what is signed now is valid since then. */
 const SKEW_MS = 3_600_000;
@@ -121,7 +126,10 @@ export async function sign(
         kind === "host" ? [SERVER_AUTH] : [CLIENT_AUTH, SERVER_AUTH],
       ),
       new x509.SubjectAlternativeNameExtension(
-        names.map((value) => ({ type: isAddress(value) ? "ip" as const : "dns" as const, value })),
+        [...new Set(names)].map((value) => ({
+          type: isIpAddress(value) ? "ip" as const : "dns" as const,
+          value,
+        })),
       ),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       await x509.SubjectKeyIdentifierExtension.create(publicKey),
@@ -152,22 +160,40 @@ async function readRequest(request: string) {
   return read;
 }
 
-/** What a certificate says. Throws one line where it can't be read. */
+/**
+ * The one certificate in a text, in PEM as we write it; whoever reads it then reads the same one. Throws one line for
+ * more than one, or what stands around it.
+ */
+export function onlyCertificate(text: string): string {
+  return pem("CERTIFICATE", derOf(text));
+}
+
+function derOf(cert: string): Uint8Array {
+  const base64 = ONE_CERTIFICATE.exec(cert)?.[1];
+  if (base64 === undefined) throw new Error("the certificate can't be read: one in PEM is needed");
+  return Buffer.from(base64, "base64");
+}
+
+/**
+ * What a certificate says. Throws one line where it can't be read, or stands for an authority: what proves something
+ * else than itself is no certificate of a node or host.
+ */
 export function readCertificate(cert: string): CertificateFacts & { key: string } {
   let read: X509Certificate;
   try {
-    read = new X509Certificate(cert);
+    read = new X509Certificate(Buffer.from(derOf(cert)));
   } catch {
-    throw new Error("the certificate can't be read");
+    throw new Error("the certificate can't be read: one in PEM is needed");
   }
+  if (read.ca) throw new Error("the certificate is an authority's");
   const all = (read.subjectAltName ?? "").split(", ");
   const of = (kind: string) =>
     all.filter((name) => name.startsWith(kind)).map((name) => name.slice(kind.length));
   const names = of("DNS:");
   const common = /^CN=(.*)$/m.exec(read.subject ?? "")?.[1];
   return {
-    serial: read.serialNumber.toLowerCase(),
-    names: names.length > 0 || common === undefined ? names : [common],
+    serial: serialText(read.serialNumber),
+    names: all.join("") !== "" || common === undefined ? names : [common],
     addresses: of("IP Address:"),
     notBeforeMs: Date.parse(read.validFrom),
     notAfterMs: Date.parse(read.validTo),
@@ -179,7 +205,8 @@ export function readCertificate(cert: string): CertificateFacts & { key: string 
 export async function isSignedBy(cert: string, authority: string): Promise<boolean> {
   const x509 = await library();
   try {
-    const issuer = new x509.X509Certificate(authority), read = new x509.X509Certificate(cert);
+    const issuer = new x509.X509Certificate(derOf(authority) as never);
+    const read = new x509.X509Certificate(derOf(cert) as never);
     return read.issuer === issuer.subject &&
       await read.verify({ publicKey: issuer, signatureOnly: true });
   } catch {
@@ -187,11 +214,9 @@ export async function isSignedBy(cert: string, authority: string): Promise<boole
   }
 }
 
-/** SHA-256 of a certificate, in base64url. Throws where the text holds none. */
+/** SHA-256 of the one certificate in a text, in base64url. Throws one line where it isn't one. */
 export function fingerprintOf(cert: string): string {
-  const base64 = /-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/.exec(cert)?.[1];
-  if (base64 === undefined) throw new Error("there is no certificate");
-  return createHash("sha256").update(Buffer.from(base64, "base64")).digest("base64url");
+  return createHash("sha256").update(derOf(cert)).digest("base64url");
 }
 
 async function keysOf(key: string) {
@@ -207,10 +232,6 @@ function serialOf(random: Pick<Random, "bytes">): string {
   const bytes = random.bytes(16);
   bytes[0] = (bytes[0]! & 0x7f) | 0x40;
   return Buffer.from(bytes).toString("hex");
-}
-
-function isAddress(name: string): boolean {
-  return /^[\d.]+$/.test(name) || name.includes(":");
 }
 
 function pem(what: string, bytes: Uint8Array): string {

@@ -35,6 +35,9 @@ const ID_BYTES = 5, SECRET_BYTES = 32, SALT_BYTES = 16;
 /** What people may be called: a log line and a table cell hold it. */
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._@-]{0,63}$/u;
 
+/** Names that the audit trail has for others than people. */
+const RESERVED: ReadonlySet<string> = new Set(["local", "http_token"]);
+
 /** The parts of a new token, checked. Throws a `RangeError` of one line. */
 export function tokenParts(
   { name, role, expires_s }: { name?: unknown; role?: unknown; expires_s?: unknown },
@@ -43,6 +46,7 @@ export function tokenParts(
   if (typeof name !== "string" || !NAME.test(name)) {
     throw new RangeError("name: expected 1 to 64 letters, digits, blanks or . _ @ -");
   }
+  if (RESERVED.has(name)) throw new RangeError(`name: "${name}" stands for something else`);
   if (!isRole(role)) throw new RangeError(`role: expected one of ${ROLES.join(", ")}`);
   const isEnd = typeof expires_s === "number" && expires_s >= 1 && expires_s <= EXPIRES_S_MAX;
   if (expires_s !== undefined && !isEnd) {

@@ -51,3 +51,8 @@ export function expiryMs({ ca, cert }: TlsOptions): number {
   const all = [...certificatesIn("tls_ca", ca), ...own];
   return Math.min(...all.map(({ validTo }) => Date.parse(validTo)));
 }
+
+/** A serial number as all compare it: hexadecimal in lower case, without zeros in front. */
+export function serialText(serial: string): string {
+  return serial.replaceAll(":", "").toLowerCase().replace(/^0+(?=.)/, "");
+}

@@ -59,7 +59,12 @@ export async function serve(
   };
   const answer = (request: http.IncomingMessage, response: http.ServerResponse) => {
     const { socket } = request;
-    idle.delete(socket);
+    // One that has yet to send what it announced makes room for others, too.
+    const { headers } = request;
+    const isWhole = headers["content-length"] === undefined &&
+      headers["transfer-encoding"] === undefined;
+    if (isWhole) idle.delete(socket);
+    else request.once("end", () => idle.delete(socket));
     response.once("close", () => sockets.has(socket) && idle.add(socket));
     listener(request, response).catch(() => response.destroy());
   };

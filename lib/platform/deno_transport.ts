@@ -9,6 +9,7 @@ import { X509Certificate } from "node:crypto";
 import { oneLine } from "../errors.ts";
 import { isIpAddress, parseAddress } from "./address.ts";
 import { HANDSHAKE_MS, Handshakes, peerOf } from "./handshakes.ts";
+import { serialText } from "./certificates.ts";
 import type { Connection, Listener, Transport } from "./platform.ts";
 import { ProbedServer } from "./probed_server.ts";
 
@@ -233,7 +234,7 @@ function proofOf(socket: tls.TLSSocket): Proof {
   if (socket.authorized !== true || typeof name !== "string" || name === "") {
     return { identity: "", distrust: distrustOf(socket) };
   }
-  return { identity: name, serial: String(serialNumber).toLowerCase() };
+  return { identity: name, serial: serialText(String(serialNumber)) };
 }
 
 /** What TLS says of the other side. */

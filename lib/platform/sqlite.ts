@@ -42,13 +42,14 @@ export class Database {
    */
   constructor(path: string, { migrations, readOnly = false }: DatabaseOptions) {
     this.#db = new DatabaseSync(path);
+    // First of all: also what is set here may have to wait for another process.
+    this.#db.exec("PRAGMA busy_timeout = 5000;");
     // Small transactions write whole pages; freed ones can be given back in pieces. Both take effect in a database
     // that has no table yet.
     if (!readOnly) this.#db.exec("PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL;");
     this.#db.exec(
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16000; " +
-        "PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 16777216; " +
-        "PRAGMA busy_timeout = 5000;",
+        "PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 16777216;",
     );
     if (readOnly) {
       this.#db.exec("PRAGMA query_only = 1;");

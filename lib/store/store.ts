@@ -148,6 +148,13 @@ export interface CertificateRow {
   readonly revoked_wall_ms: number | null;
 }
 
+/** The certificate that is renewed. */
+export interface RenewedFrom {
+  readonly serial: string;
+  /** Since when it counts. */
+  readonly fromMs: number;
+}
+
 /** A configuration that the host wants `target` (a node_id, or `*` for all) to have. */
 export interface ConfigRow {
   readonly target: string;
@@ -366,6 +373,13 @@ export interface Store {
   takeEnrolment(hash: string): Promise<EnrolmentRow | undefined>;
   /** Keeps a certificate; one that is revoked stays so. Durable when it resolves. */
   putCertificate(row: CertificateRow): Promise<void>;
+  /**
+   * Keeps the certificate that takes the place of another one of the same node; nothing, and false, where that is revoked
+   * or another node's. One that the store doesn't know, as after a restore of an older one, counts unless something of
+   * its node was revoked since it was given. What is revoked meanwhile is so before or after, never in between. Durable
+   * when it resolves.
+   */
+  renewCertificate(row: CertificateRow, from: RenewedFrom): Promise<boolean>;
   /** Certificates, the oldest first; other processes may revoke some. */
   certificates(): Promise<CertificateRow[]>;
   /** Serials of those that are revoked. */

@@ -108,7 +108,8 @@ export function guard({ door, cookie }: AccessOptions): MiddlewareHandler {
       return await next();
     }
     const bearer = /^Bearer (.+)$/.exec(c.req.header("authorization") ?? "")?.[1];
-    const token = bearer ?? getCookie(c, cookie);
+    // What is there for everybody needs no look at a cookie, which may be an old one.
+    const token = bearer ?? (OPEN.test(path) ? undefined : getCookie(c, cookie));
     const verdict = token === undefined
       ? undefined
       : await door.judge(token, addressGroup(addressOf(c)));

@@ -8,7 +8,7 @@ import { oneLine } from "../errors.ts";
 import { isNodeId } from "../protocol/record.ts";
 import type { Change, People } from "../host/people.ts";
 import type { Clock } from "../platform/platform.ts";
-import { addressOf, forbidden, personOf } from "./access.ts";
+import { addressOf, forbidden, later, personOf } from "./access.ts";
 import { METRICS_TYPE } from "./exposition.ts";
 import {
   answerAudit,
@@ -51,6 +51,10 @@ export function addApi(app: Hono, parts: ApiParts): void {
     app[route.method](route.path, async (c: Context) => {
       const refusal = route.role === undefined ? undefined : forbidden(c, route.role);
       if (refusal !== undefined) return refusal;
+      if (route.role !== undefined && route.role !== "viewer" && route.method !== "get") {
+        const waitMs = parts.people.changeWaitMs(personOf(c)!);
+        if (waitMs > 0) return later(c, "too many changes: try again later", waitMs);
+      }
       const now = parts.clock.wallMs();
       const params = readParams(route.params, c.req.param(), c.req.query(), now);
       const answer = await handle(c, params);

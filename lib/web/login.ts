@@ -82,7 +82,7 @@ export function addLogin(
     if (c.req.header("origin") !== undefined && !isFromOwnPage(c)) {
       return refuse(c, 403, "log in on this site's own page");
     }
-    const { token, next } = await c.req.parseBody();
+    const { token, next } = await c.req.parseBody().catch(() => ({} as Record<string, unknown>));
     const given = typeof token === "string" ? token.trim() : "";
     const verdict = await door.judge(given, addressGroup(addressOf(c)));
     if (verdict.person === undefined) {

@@ -51,6 +51,11 @@ Deno.test("the last tenth of all places is for nodes that are known: by certific
   assertMatch(one.refusal(from("10.9.9.9:1"), 90, 0)!, /kept for nodes/);
   assertEquals(one.refusal(from("10.0.0.7:5555"), 90, 0), undefined);
   assertEquals(one.refusal(from("10.9.9.9:1", "pump-7"), 99, 0), undefined);
+  assertEquals(
+    one.refusal(from("10.0.0.7:1", ""), 90, 0),
+    undefined,
+    "it may ask for a certificate",
+  );
   assertMatch(one.refusal(from("10.0.0.7:1", "eve"), 90, 0)!, /kept for nodes/);
   assertMatch(one.refusal(from("10.0.0.7:5555"), 100, 0)!, /as many connections/);
   known.push({ node_id: "pump-8", peer: "10.9.9.9:2" });

@@ -55,8 +55,10 @@ Deno.test("a token that was right once is known, and one that another of its id 
 Deno.test("ten wrong tokens from one place, then one in ten seconds; all others are let in at once", async () => {
   const { token, row } = await tokenOf("anna");
   const keeper = gatekeeper([row], FIXED);
+  let guesses = 0;
   const guess = async (where: string) => {
-    const verdict = await keeper.judge(`hf_0000000000_${"x".repeat(43)}`, where);
+    const secret = String(guesses++).padStart(43, "x");
+    const verdict = await keeper.judge(`hf_0000000000_${secret}`, where);
     return "retryAfterMs" in verdict;
   };
   for (let i = 0; i < 10; i++) assertEquals(await guess("a"), false);
@@ -82,7 +84,7 @@ Deno.test("guesses at one token are slowed from where they come, and cost no mor
   );
   const seen = verdicts.filter((verdict) => !("retryAfterMs" in verdict)).length;
   assertEquals(seen, 8, "the rest is refused unseen");
-  for (let i = 0; i < 4; i++) await keeper.judge(guess(i), "a");
+  for (let i = 50; i < 54; i++) await keeper.judge(guess(i), "a");
   assert("retryAfterMs" in await keeper.judge(token, "a"), "also the right one, from there");
   assert((await keeper.judge(token, "b")).person !== undefined);
   assert((await keeper.judge(token, "a")).person !== undefined, "it is known now");
@@ -103,4 +105,37 @@ Deno.test("whatever is shown as a token, nobody is let in by it and nothing brea
   for (const [i, text] of texts.entries()) {
     assertEquals((await keeper.judge(text, `place ${i}`)).person, undefined, text.slice(0, 80));
   }
+});
+
+Deno.test("the setting's token goes on where it was right before, whatever others there guess", async () => {
+  const keeper = gatekeeper([], FIXED);
+  assert((await keeper.judge(FIXED, "a")).person !== undefined);
+  for (let i = 0; i < 15; i++) await keeper.judge(`guess ${i}`, "a");
+  assert("retryAfterMs" in await keeper.judge("guess", "a"));
+  assert((await keeper.judge(FIXED, "a")).person !== undefined);
+});
+
+Deno.test("a page that shows an old token again and again is told so, and slows nobody", async () => {
+  const keeper = gatekeeper([], FIXED);
+  for (let i = 0; i < 100; i++) {
+    const verdict = await keeper.judge("the token of before", "a");
+    assertEquals("retryAfterMs" in verdict, false);
+  }
+  assertEquals([keeper.failures, keeper.slowed], [1, 0]);
+  assert((await keeper.judge(FIXED, "a")).person !== undefined);
+});
+
+Deno.test("one token that is shown many times at once is checked once, and let in each time", async () => {
+  const { token, row } = await tokenOf("anna");
+  const keeper = gatekeeper([row]);
+  const verdicts = await Promise.all(Array.from({ length: 24 }, () => keeper.judge(token, "a")));
+  assertEquals(verdicts.filter(({ person }) => person !== undefined).length, 24);
+});
+
+Deno.test("who is revoked while their token is checked is not let in", async () => {
+  const { token, row } = await tokenOf("anna");
+  const keeper = gatekeeper([row]);
+  const judging = keeper.judge(token, "a");
+  keeper.know([{ ...row, hash: "" }]);
+  assertEquals((await judging).person, undefined);
 });

@@ -7,6 +7,7 @@ import {
   makeAuthority,
   makeKey,
   makeRequest,
+  onlyCertificate,
   readCertificate,
   sign,
 } from "../../lib/identity/pki.ts";
@@ -31,6 +32,9 @@ Deno.test("a certificate says whom it is for, from when to when, and who signed 
   assertEquals(facts.key, await keyOfRequest(request));
   assert(/^[0-9a-f]{32}$/.test(facts.serial));
   assert(await isSignedBy(cert, authority.cert));
+  assertThrows(() => readCertificate(authority.cert), Error, "an authority's");
+  assertThrows(() => readCertificate(cert + cert), Error, "one in PEM");
+  assertEquals(onlyCertificate(`${cert.trimEnd()}\r\n\n`), cert);
   assert(!await isSignedBy(cert, other.cert), "another authority of the same name");
   assert(!await isSignedBy("nonsense", authority.cert));
 });
@@ -42,6 +46,11 @@ Deno.test("a host's certificate is for names and addresses; nothing lives longer
   const facts = readCertificate(await sign(authority, request, wanted, random));
   assertEquals(facts.names, ["host.example"]);
   assertEquals(facts.addresses.length, 2);
+  const alone = { ...wanted, names: ["10.0.0.5", "10.0.0.5"] };
+  const only = readCertificate(await sign(authority, request, alone, random));
+  assertEquals([only.names, only.addresses], [[], ["10.0.0.5"]], "it renews to the same");
+  const number = { ...NODE, names: ["2024"] };
+  assertEquals(readCertificate(await sign(authority, request, number, random)).names, ["2024"]);
   assertEquals(facts.notAfterMs, NOW + 1_000 * DAY_MS);
 });
 
@@ -72,7 +81,9 @@ Deno.test("an enrolment's token tells for which node it is and of which authorit
   const fingerprint = fingerprintOf(authority.cert);
   assertEquals(fingerprint.length, 43);
   assert(fingerprint !== fingerprintOf(other.cert));
-  assertThrows(() => fingerprintOf("nonsense"), Error, "no certificate");
+  assertThrows(() => fingerprintOf("nonsense"), Error, "can't be read");
+  assertThrows(() => fingerprintOf(authority.cert + other.cert), Error, "can't be read");
+  assertThrows(() => fingerprintOf(`${other.cert}\n${authority.cert}`), Error, "can't be read");
   for (const nodeId of ["pump-7", "a_b_c", "x".repeat(64)]) {
     const token = makeEnrolmentToken(fingerprint, nodeId, random);
     const read = readEnrolmentToken(token)!;

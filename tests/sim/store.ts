@@ -178,6 +178,9 @@ export class SimStore implements Store {
   putCertificate(): Promise<never> {
     return this.putToken();
   }
+  renewCertificate(): Promise<never> {
+    return this.putToken();
+  }
   certificates(): Promise<never[]> {
     return Promise.resolve([]);
   }

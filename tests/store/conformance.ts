@@ -224,6 +224,14 @@ export const PROMISES: Promises = {
     await again.putCertificate(cert("aa", null));
     assertEquals(await again.certificates(), [cert("aa", 5), cert("bb", null)]);
     assertEquals(await again.revokedSerials(), ["aa"]);
+    const renew = (serial: string, fromMs: number, node_id = "pump-7") =>
+      again.renewCertificate({ ...cert("cc", null), node_id }, { serial, fromMs });
+    assertEquals(await renew("aa", 9), false, "it is revoked");
+    assertEquals(await renew("dd", 5), false, "its node was revoked after it was given");
+    assertEquals(await renew("bb", 9, "pump-8"), false, "it is another node's");
+    assertEquals(await renew("bb", 1), true);
+    assertEquals(await renew("dd", 6), true, "it was given after that");
+    assertEquals((await again.certificates()).map(({ serial }) => serial), ["aa", "bb", "cc"]);
     await again.close();
   },
 

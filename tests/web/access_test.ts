@@ -47,7 +47,9 @@ realTest(
         else assert(![401, 403].includes(status), `${asked}: ${status}`);
       }
     }
-    for (const path of ["/", "/nodes/pump-7"]) assertEquals(await statusOf(test, path), 401);
+    for (const path of ["/", "/nodes/pump-7", "/loginX", "/healthzX", "/assets"]) {
+      assertEquals(await statusOf(test, path), 401, path);
+    }
     await test.stop();
   },
 );
@@ -253,7 +255,7 @@ realTest("the list of tokens has no secrets, and /metrics counts what was wrong"
     "role",
   ]);
   for (let i = 0; i < 12; i++) {
-    await statusOf(test, "/status", { headers: { authorization: "Bearer wrong" } });
+    await statusOf(test, "/status", { headers: { authorization: `Bearer wrong ${i}` } });
   }
   const slowed = await test.get("/status", { headers: { authorization: "Bearer wrong" } });
   assertEquals([slowed.status, slowed.headers.get("retry-after")], [429, "10"]);
@@ -261,5 +263,31 @@ realTest("the list of tokens has no secrets, and /metrics counts what was wrong"
   const metrics = await (await test.get("/metrics", { headers })).text();
   assertMatch(metrics, /_logins_failed_total 10$/m);
   assertMatch(metrics, /_logins_slowed_total 3$/m);
+  await test.stop();
+});
+
+realTest("one person's changes are not so many that they wash the audit trail out", async () => {
+  const test = await TestHost.start({ isExposed: true });
+  const token = await tokenOf(test, "operator");
+  const put = () =>
+    statusOf(test, "/api/config", {
+      ...{ method: "PUT", body: "{}" },
+      headers: { ...JSON_TYPE, authorization: `Bearer ${token}` },
+    });
+  let allowed = 0;
+  while (allowed < 200 && await put() === 200) allowed++;
+  assertEquals([allowed, await put()], [100, 429]);
+  await test.clock.advance(2_000);
+  assertEquals([await put(), await put()], [200, 429]);
+  await test.stop();
+});
+
+realTest("a name is one token's, and never one that the trail has for something else", async () => {
+  const test = await TestHost.start();
+  await test.people.create({ name: "anna", role: "viewer" });
+  for (const name of ["anna", "local", "http_token"]) {
+    const made = await test.people.create({ name, role: "admin" }).then(() => true, () => false);
+    assertEquals(made, false, name);
+  }
   await test.stop();
 });

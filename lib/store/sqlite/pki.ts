@@ -1,6 +1,9 @@
 /** One-time tokens of devices, and the certificates that were signed, in the database. */
 import type { Database } from "../../platform/sqlite.ts";
-import type { CertificateRow, EnrolmentRow } from "../store.ts";
+import type { CertificateRow, EnrolmentRow, RenewedFrom } from "../store.ts";
+
+/** How long after its end a certificate is remembered: longer than it may be renewed. */
+const KEPT_MS = 21 * 365 * 86_400_000;
 
 /** Keeps a token; durable when it returns. Those that have expired are dropped. */
 export function putEnrolment(db: Database, row: EnrolmentRow): void {
@@ -28,6 +31,39 @@ export function putCertificate(db: Database, row: CertificateRow): void {
     "INSERT INTO certificates VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET " +
       "revoked_wall_ms = coalesce(revoked_wall_ms, excluded.revoked_wall_ms)",
   ).run(row.serial, row.node_id, row.issued_wall_ms, row.not_after_ms, row.revoked_wall_ms);
+}
+
+/** Revokes all that a node has, or the one of a serial number; which were not before. Durable when it returns. */
+export function revokeCertificates(
+  db: Database,
+  nodeId: string,
+  serial: string | undefined,
+  atWallMs: number,
+): string[] {
+  return db.sql(
+    "UPDATE certificates SET revoked_wall_ms = ? WHERE revoked_wall_ms IS NULL AND (node_id = ? OR serial = ?) " +
+      "RETURNING serial",
+  ).all(atWallMs, nodeId, serial ?? null).map((row) => String(row.serial));
+}
+
+/** See `Store.renewCertificate`. Durable when it returns. */
+export function renewCertificate(
+  db: Database,
+  row: CertificateRow,
+  { serial, fromMs }: RenewedFrom,
+): boolean {
+  return db.inTransaction(() => {
+    const known = db.sql("SELECT node_id, revoked_wall_ms FROM certificates WHERE serial = ?")
+      .get(serial);
+    const isRefused = known === undefined
+      ? db.sql("SELECT 1 FROM certificates WHERE node_id = ? AND revoked_wall_ms >= ? LIMIT 1")
+        .get(row.node_id, fromMs) !== undefined
+      : known.node_id !== row.node_id || known.revoked_wall_ms !== null;
+    if (isRefused) return false;
+    db.sql("DELETE FROM certificates WHERE not_after_ms < ?").run(row.issued_wall_ms - KEPT_MS);
+    putCertificate(db, row);
+    return true;
+  });
 }
 
 /** All certificates, the oldest first. */

@@ -17,6 +17,7 @@ import {
   isByTime,
   QueryTooLong,
   type RecordQuery,
+  type RenewedFrom,
   type RetentionLimits,
   type SeriesColumns,
   type SeriesQuery,
@@ -189,7 +190,7 @@ class SqliteStore implements Store {
     return this.#writer.call("addEvents", [events]);
   }
   tokens(): Promise<TokenRow[]> {
-    return this.#query("tokens", []);
+    return this.#writer.call("tokens", []);
   }
   putToken(row: TokenRow): Promise<void> {
     return this.#writer.call("putToken", [row]);
@@ -206,11 +207,14 @@ class SqliteStore implements Store {
   putCertificate(row: CertificateRow): Promise<void> {
     return this.#writer.call("putCertificate", [row]);
   }
+  renewCertificate(row: CertificateRow, from: RenewedFrom): Promise<boolean> {
+    return this.#writer.call("renewCertificate", [row, from]);
+  }
   certificates(): Promise<CertificateRow[]> {
-    return this.#query("certificates", []);
+    return this.#writer.call("certificates", []);
   }
   revokedSerials(): Promise<string[]> {
-    return this.#query("revokedSerials", []);
+    return this.#writer.call("revokedSerials", []);
   }
   addAudit(row: AuditRow): Promise<void> {
     return this.#writer.call("addAudit", [row]);

@@ -8,7 +8,7 @@ import { type Database, isCorrupt, NewerDatabase } from "../../platform/sqlite.t
 import { type Calls, serveCalls } from "../../platform/thread.ts";
 import { Claims } from "../claims.ts";
 import type { TokenRow } from "../../identity/token.ts";
-import type { AuditRow, CertificateRow, EnrolmentRow, SeriesQuery } from "../store.ts";
+import type { AuditRow, CertificateRow, EnrolmentRow, RenewedFrom, SeriesQuery } from "../store.ts";
 import { openDatabase, SqliteEngine } from "./engine.ts";
 import { countLegacyRecords, moveLegacyRecords } from "./legacy_records.ts";
 import type { PackedBatch } from "./pack.ts";
@@ -18,6 +18,7 @@ import {
   putEnrolment,
   readCertificates,
   readRevoked,
+  renewCertificate,
   takeEnrolment,
 } from "./pki.ts";
 import {
@@ -119,6 +120,11 @@ const writer = {
   putEnrolment: (row: EnrolmentRow) => putEnrolment(db, row),
   takeEnrolment: (hash: string) => takeEnrolment(db, hash),
   putCertificate: (row: CertificateRow) => putCertificate(db, row),
+  renewCertificate: (row: CertificateRow, from: RenewedFrom) => renewCertificate(db, row, from),
+  // Small, and not to wait for what people ask the reader.
+  tokens: () => readTokens(db),
+  certificates: () => readCertificates(db),
+  revokedSerials: () => readRevoked(db),
   sumUp: () => engine.sumUp(),
   keepWithin(limits: Parameters<SqliteEngine["keepWithin"]>[0]) {
     engine.keepWithin(limits);
@@ -145,9 +151,6 @@ const reader = {
   records: (query: Parameters<typeof readRecords>[1]) => readRecords(db, query),
   gaps: (query: Parameters<typeof readGaps>[1]) => readGaps(db, query),
   events: (query: Parameters<typeof readEvents>[1]) => readEvents(db, query),
-  tokens: () => readTokens(db),
-  certificates: () => readCertificates(db),
-  revokedSerials: () => readRevoked(db),
   audit: (query: Parameters<typeof readAudit>[1]) => readAudit(db, query),
   metrics: (nodeId: string) => readMetrics(db, nodeId),
   series: (query: SeriesQuery, complete: boolean) => readSeries(db, query, complete),
