@@ -19,6 +19,7 @@ import { type FaultSpec, parseFault } from "./lib/host/faults.ts";
 import { Enroller } from "./lib/host/enroller.ts";
 import { Host, limitsOf } from "./lib/host/host.ts";
 import { People } from "./lib/host/people.ts";
+import { readCertificate } from "./lib/identity/pki.ts";
 import { configureLog } from "./lib/log.ts";
 import { isLoopback, parseAddress } from "./lib/platform/address.ts";
 import { denoClock, denoRandom } from "./lib/platform/deno_clock.ts";
@@ -103,11 +104,14 @@ function tlsOf(settings: HostSettings): TlsOptions | undefined {
 /** What gives devices their certificates; `undefined` where the host has no authority of its own. */
 function enrollerOf(settings: HostSettings, store: Store): Enroller | undefined {
   const { ca, caKey, cert: own } = pkiFiles(settings.data, "host");
-  const cert = textIn(ca);
-  if (cert === undefined || tlsPathsOf(settings, "host").tls_cert !== own) return undefined;
+  const cert = textIn(ca), ownText = textIn(own);
+  if (
+    cert === undefined || ownText === undefined || tlsPathsOf(settings, "host").tls_cert !== own
+  ) return undefined;
   return new Enroller({
     ...{ store, clock: denoClock, random: denoRandom },
     authority: { cert, key: textIn(caKey) },
+    hostNames: readCertificate(ownText).names,
     days: settings.certificate_days,
     lateDays: settings.renew_late_days,
   });

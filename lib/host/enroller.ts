@@ -4,9 +4,10 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../errors.ts";
-import { readEnrolmentToken } from "../identity/enrolment_token.ts";
+import { makeEnrolmentToken, readEnrolmentToken } from "../identity/enrolment_token.ts";
 import {
   type Authority,
+  fingerprintOf,
   isSignedBy,
   keyOfRequest,
   readCertificate,
@@ -32,6 +33,8 @@ export interface EnrollerOptions {
   readonly random: Random;
   /** The authority, and its key where it isn't kept elsewhere. */
   readonly authority: { readonly cert: string; readonly key?: string | undefined };
+  /** Names of the host itself: a node that had one could pass for it. */
+  readonly hostNames: readonly string[];
   /** How long a certificate counts. */
   readonly days: number;
   /** How long after its end it can still be renewed. */
@@ -59,6 +62,26 @@ export class Enroller {
 
   constructor(options: EnrollerOptions) {
     this.#options = options;
+  }
+
+  /**
+   * A one-time token for a node that is to come, good for so long. Rejects with a `RangeError` of one line where the
+   * name is none.
+   */
+  async invite(nodeId: string, spanMs: number): Promise<string> {
+    const { store, clock, random, authority, hostNames } = this.#options;
+    if (!isNodeId(nodeId)) {
+      throw new RangeError(
+        "node_id: expected the name of a node: letters, digits, '.', '_' or '-'",
+      );
+    }
+    if (hostNames.includes(nodeId)) throw new RangeError("node_id: that is a name of the host");
+    const token = makeEnrolmentToken(fingerprintOf(authority.cert), nodeId, random);
+    const nowMs = clock.wallMs();
+    const { hash } = readEnrolmentToken(token)!;
+    const row = { hash, node_id: nodeId, created_wall_ms: nowMs, expires_wall_ms: nowMs + spanMs };
+    await store.putEnrolment(row);
+    return token;
   }
 
   /** Answers a request from `peer`. Never rejects. */

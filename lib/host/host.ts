@@ -226,6 +226,10 @@ export class Host {
     return new Host(options, await options.transport.listen(options.listen));
   }
 
+  /** What gives devices their certificates, where this host can. */
+  get enroller(): Enroller | undefined {
+    return this.#options.enroller;
+  }
   /** The address that nodes reach. */
   get address(): string {
     return this.#listener.address;

@@ -37,7 +37,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** The host in `host:port`, `[address]:port` or either without a port; a text that is neither stays as it is. */
-function hostOf(authority: string): string {
+export function hostOf(authority: string): string {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::\d{1,5})?$/.exec(authority);
   return match?.[1] ?? match?.[2] ?? authority;
 }

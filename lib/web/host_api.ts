@@ -7,8 +7,9 @@ import { hostStatus } from "../host/status.ts";
 import { oneLine } from "../errors.ts";
 import { isNodeId } from "../protocol/record.ts";
 import type { Change, People } from "../host/people.ts";
+import { addressText, parseAddress } from "../platform/address.ts";
 import type { Clock } from "../platform/platform.ts";
-import { addressOf, forbidden, later, personOf } from "./access.ts";
+import { addressOf, forbidden, hostOf, later, personOf } from "./access.ts";
 import { METRICS_TYPE } from "./exposition.ts";
 import {
   answerAudit,
@@ -66,6 +67,9 @@ export function addApi(app: Hono, parts: ApiParts): void {
     });
   }
 }
+
+/** How long a device may take to come. */
+const INVITED_MS = 7 * 86_400_000;
 
 /** Notes what a request changed, for the audit trail. */
 function changed(c: Context, target: string, before?: unknown, after?: unknown): void {
@@ -231,7 +235,7 @@ function faultHandlers(
 
 function peopleHandlers(
   { host, people }: ApiParts,
-): Pick<Handlers, "me" | "tokens" | "create_token" | "revoke_token" | "audit"> {
+): Pick<Handlers, "me" | "tokens" | "create_token" | "revoke_token" | "add_node" | "audit"> {
   return {
     me(c) {
       const { name, role } = personOf(c)!;
@@ -252,6 +256,22 @@ function peopleHandlers(
       if (row === undefined) throw new Unknown(`no token "${id}" is known`);
       changed(c, row.name, row);
       return c.json(row);
+    },
+    async add_node(c) {
+      const { node_id } = await jsonObject(c);
+      if (host.enroller === undefined) {
+        throw new Conflict("this host has no authority: host pki init makes one");
+      }
+      try {
+        const token = await host.enroller.invite(String(node_id), INVITED_MS);
+        changed(c, String(node_id));
+        const name = hostOf(c.req.header("host") ?? "localhost");
+        const address = addressText({ host: name, port: parseAddress(host.address).port });
+        const command = `node enroll ${token} --host ${address}`;
+        return c.json({ node_id: String(node_id), token, command });
+      } catch (error) {
+        throw error instanceof RangeError ? new BadRequest(error.message) : error;
+      }
     },
     audit: (c, p) => answerAudit(c, host.store, p),
   };

@@ -128,6 +128,7 @@ export class HostLive {
       version,
       allow_faults: allowFaults,
       insecure: isInsecure,
+      can_enroll: this.#host.enroller !== undefined,
       faults: faults.active.length,
       nodes_known: nodes.length,
       nodes_connected: nodes.filter((node) => node.connected).length,

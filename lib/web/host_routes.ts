@@ -462,6 +462,15 @@ export const ROUTES = {
     params: { id: { ...id, help: "Id of the token." } },
     answer: Token,
   },
+  add_node: {
+    method: "post",
+    path: "/api/enrolments",
+    summary: "Makes a one-time token for a device that is to come, good for seven days.",
+    role: "admin",
+    params: {},
+    body: Type.Object({ node_id: text }),
+    answer: Type.Object({ node_id: text, token: text, command: text }),
+  },
   audit: {
     method: "get",
     path: "/api/audit",

@@ -5,11 +5,10 @@ import { closeBrowser } from "./browser.ts";
 import { Site } from "./site.ts";
 import { realTest } from "../real.ts";
 
-const PICTURES = Deno.env.get("HOLDFAST_PICTURES");
-
 realTest(
   "who has a token logs in, sees who changed what, and is led to the login when it is revoked",
   async () => {
+    const pictures = Deno.env.get("HOLDFAST_PICTURES");
     await using site = new Site();
     await site.host();
     await site.node("pump-1");
@@ -30,7 +29,7 @@ realTest(
     }
     const view = await site.hostPage("/nodes/pump-1", { mayFail: true });
     const picture = async (name: string) => {
-      if (PICTURES !== undefined) await view.page.screenshot({ path: `${PICTURES}/${name}.png` });
+      if (pictures !== undefined) await view.page.screenshot({ path: `${pictures}/${name}.png` });
     };
     const field = view.page.getByLabel("Token");
     await picture("login");
@@ -62,6 +61,26 @@ realTest(
     await view.page.waitForURL(/\/login\?next=/, { timeout: 20_000 });
     await view.page.getByLabel("Token").waitFor();
     await view.page.close();
-    await closeBrowser();
   },
 );
+
+realTest("a host with an authority gives the one line with which a device joins", async () => {
+  const pictures = Deno.env.get("HOLDFAST_PICTURES");
+  await using site = new Site();
+  const { code } = await hostCommand("pki", "init", "--name", "localhost", "--data", site.hostData);
+  assertEquals(code, 0);
+  await site.host();
+  const view = await site.hostPage();
+  await view.page.getByRole("button", { name: "Add node" }).click();
+  await view.page.getByLabel("Name of the new node").fill("localhost");
+  await view.page.getByRole("button", { name: "Make a token" }).click();
+  await view.shows("that is a name of the host");
+  await view.page.getByLabel("Name of the new node").fill("pump-7");
+  await view.page.getByRole("button", { name: "Make a token" }).click();
+  const line = view.page.getByLabel(/Run this on pump-7/);
+  const command = await line.inputValue();
+  assert(/^node enroll hfe_\S+_pump-7 --host 127\.0\.0\.1:\d+$/.test(command), command);
+  if (pictures !== undefined) await view.page.screenshot({ path: `${pictures}/add.png` });
+  await view.page.close();
+  await closeBrowser();
+});

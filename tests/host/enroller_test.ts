@@ -49,6 +49,7 @@ function setUp({ isOffline = false, atMs = NOW } = {}) {
     clock: new MachineClock(new Kernel(), atMs),
     random,
     authority: isOffline ? { cert: authority.cert } : authority,
+    hostNames: ["host.example"],
     days: 90,
     lateDays: 400,
   });
@@ -72,7 +73,8 @@ function setUp({ isOffline = false, atMs = NOW } = {}) {
     });
     return cert;
   };
-  return { db, ask, token, tokens, certificates, trail, gave };
+  const invite = (nodeId: string) => enroller.invite(nodeId, DAY_MS);
+  return { db, invite, ask, token, tokens, certificates, trail, gave };
 }
 
 /** A certificate as the authority gave it at some time. */
@@ -194,4 +196,16 @@ Deno.test("who guesses is in nobody's way; of renewals few are looked at at once
   const many = await Promise.all(Array.from({ length: 12 }, () => later.ask({ cert, csr })));
   assertEquals(many.filter((answer) => typeof answer === "object").length, 8);
   assert(typeof await later.ask({ cert, csr }) === "object");
+});
+
+Deno.test("a device that is invited gets its certificate; nobody is invited under the host's own name", async () => {
+  const { ask, invite } = setUp();
+  const answer = await ask({ token: await invite("pump-9"), csr }) as { cert: string };
+  assertEquals(readCertificate(answer.cert).names, ["pump-9"]);
+  for (const name of ["host.example", "", "a b", "x".repeat(65)]) {
+    assertEquals(
+      await invite(name).then(() => true, (error) => !(error instanceof RangeError)),
+      false,
+    );
+  }
 });

@@ -32,6 +32,7 @@ const MODULES = [
   "host_record.js",
   "host_history.js",
   "host_audit.js",
+  "host_add.js",
   "host_config.js",
 ];
 /** The rest: style, drawing library, what runs before the first paint. */

@@ -1,4 +1,5 @@
 /** Start of the host's page: which view, the bar at the top, theme, and what is said when the host is gone. */
+import { showAddNode } from "./host_add.js";
 import { getJson } from "./host_api.js";
 import { showAudit } from "./host_audit.js";
 import { showHelp } from "./host_dialog.js";
@@ -48,6 +49,8 @@ document.addEventListener("click", (event) => {
 });
 addEventListener("popstate", route);
 
+const addButton = document.getElementById("add-button");
+let role;
 const hostName = h("span", { class: "fact" });
 const hostClock = h("span", { class: "fact" });
 const insecure = h("span", {
@@ -67,6 +70,7 @@ function drawBar() {
   hostClock.title = titleTime(live.hostNow(), HOST_CLOCK);
   document.getElementById("faults-button").hidden = host.allow_faults !== true;
   insecure.hidden = host.insecure !== true;
+  addButton.hidden = role !== "admin" || host.can_enroll !== true;
 }
 live.on("host", drawBar, new AbortController().signal);
 
@@ -91,6 +95,7 @@ function drawLink() {
 live.on("link", drawLink, new AbortController().signal);
 
 const nextTheme = setUpTheme();
+addButton.addEventListener("click", showAddNode);
 document.getElementById("help-button").addEventListener("click", showHelp);
 document.getElementById("faults-button").addEventListener("click", showFaults);
 document.addEventListener("keydown", (event) => {
@@ -101,7 +106,9 @@ document.addEventListener("keydown", (event) => {
 
 /** Who is logged in, and the way out. */
 async function showMe() {
-  const { name, role, logged_in } = await getJson("/api/me");
+  const { name, role: mine, logged_in } = await getJson("/api/me");
+  role = mine;
+  drawBar();
   const me = document.getElementById("me");
   me.hidden = !logged_in;
   setText(document.getElementById("me-name"), name);

@@ -14,6 +14,7 @@ const WORDS = {
   clear_faults: "ended all faults",
   create_token: "made a token for",
   revoke_token: "revoked a token of",
+  add_node: "made an enrolment token for",
   pki_token: "made an enrolment token for",
   pki_revoke: "revoked a certificate of",
   pki_sign: "signed a certificate for",
