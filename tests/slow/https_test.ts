@@ -76,6 +76,10 @@ realTest(
     assertEquals((await curl(...ca, ...bearer, ...put, `${url}/api/config`)).text, "403");
     // Neither without the authority, nor in the open, nor by an old protocol.
     assertMatch((await curl(`${url}/status`)).text, /certificate/);
+    const elsewhere = ["--resolve", `other.example:${http}:127.0.0.1`];
+    const asOther = await curl(...ca, ...elsewhere, `https://other.example:${http}/healthz`);
+    assertMatch(asOther.text, /other\.example|subject name|certificate/);
+    assert(asOther.code !== 0, "another name than the certificate's");
     assert((await curl(`http://localhost:${http}/status`)).code !== 0);
     assert((await curl(...ca, "--tls-max", "1.2", `${url}/status`)).code !== 0);
     const cookie = await run(
