@@ -22,6 +22,7 @@ import { Intake, type IntakeCounters } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import { Ledgers } from "./ledgers.ts";
 import { type Node, Registry } from "./registry.ts";
+import { Strangers } from "./strangers.ts";
 import { type SessionCounters, SessionDriver, type SessionParts } from "./session_driver.ts";
 
 export { ALL_NODES };
@@ -130,6 +131,7 @@ export class Host {
   #connections = { connections: 0, refused_connections: 0, untrusted_connections: 0 };
   #drivers = new Set<SessionDriver>();
   #gate: Gate<SessionDriver>;
+  #strangers = new Strangers();
   /** Serials of certificates that are revoked. */
   #revoked: ReadonlySet<string> = new Set();
   #stop = new AbortController();
@@ -236,6 +238,10 @@ export class Host {
   }
   get hostId(): string {
     return this.store.state.host_id;
+  }
+  /** What to say of those who weren't let in lately. */
+  get strangers(): string | undefined {
+    return this.#strangers.lately(this.#options.clock.monotonicMs());
   }
   get connections(): number {
     return this.#drivers.size;
@@ -344,6 +350,7 @@ export class Host {
   #refuseUntrusted(driver: SessionDriver, reason: string): void {
     this.#connections.untrusted_connections++;
     const { peer } = driver.connection;
+    this.#strangers.refused(peer, printable(reason), this.#options.clock.monotonicMs());
     log.warn("{peer}: refused: {reason}", { peer, reason: printable(reason) });
     driver.refuse("forbidden", `this host trusts certificates only: ${reason}`);
   }

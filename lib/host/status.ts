@@ -49,7 +49,10 @@ export async function hostStatus(host: Host, clock: Clock): Promise<HostStatus> 
   return {
     safe,
     verdict: `${connection} ${safety}`.trim(),
-    attention: attentionLines(nodes, health),
+    attention: [
+      ...attentionLines(nodes, health),
+      ...host.strangers === undefined ? [] : [host.strangers],
+    ],
     nodes_connected: connected.length,
     nodes_known: nodes.length,
     backlog: connected.reduce((sum, node) => sum + node.backlog, 0),

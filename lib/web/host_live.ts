@@ -128,6 +128,7 @@ export class HostLive {
       version,
       allow_faults: allowFaults,
       insecure: isInsecure,
+      strangers: this.#host.strangers,
       can_enroll: this.#host.enroller !== undefined,
       faults: faults.active.length,
       nodes_known: nodes.length,

@@ -79,6 +79,10 @@ realTest(
     assertMatch((await stranger.status()).link.last_error, /forbidden.*of another authority/);
     assertMatch((await bare.status()).link.last_error, /forbidden.*shows no certificate/);
     assertMatch(host.log, /refused: its certificate is of another authority/);
+    assertMatch(
+      status.attention.at(-1),
+      /connections were refused in the last 10 min, the last from/,
+    );
     assert(status.counters.untrusted_connections >= 2);
     for (const refused of [liar, stranger, plain, bare]) {
       assertEquals((await refused.status()).link.sessions, 0);

@@ -17,7 +17,14 @@ export function createAttention({ onGroup }) {
   const safety = h("span", { class: "verdict-safety" });
   const title = h("h1", { class: "verdict" }, sign, h("span", {}, connection, " ", safety));
   const list = h("ul", { class: "attention", "aria-label": "What needs attention" });
-  const element = h("section", { class: "top", "aria-label": "State of the fleet" }, title, list);
+  const strangers = h("p", { class: "strangers", role: "status" });
+  const element = h(
+    "section",
+    { class: "top", "aria-label": "State of the fleet" },
+    title,
+    list,
+    strangers,
+  );
   let shown = "";
 
   function show(verdict, now) {
@@ -28,6 +35,7 @@ export function createAttention({ onGroup }) {
     }
     setText(connection, verdict.connection);
     setText(safety, verdict.safety);
+    setText(strangers, verdict.strangers ?? "");
     // The list is made anew only where it says something else: a click must not lose its target.
     const text = JSON.stringify(verdict.groups.map(({ kind, items }) => [
       kind,

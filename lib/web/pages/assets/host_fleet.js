@@ -180,9 +180,9 @@ export function showFleet(main, { live, open }, signal) {
 
   function draw(force = false) {
     if (live.host !== undefined) {
-      const { verdict } = live.host;
+      const { verdict, strangers } = live.host;
       const groups = groupsOf(live.entries.values());
-      attention.show({ ...verdict, groups }, live.hostNow());
+      attention.show({ ...verdict, groups, strangers }, live.hostNow());
       document.title = verdict.attention === 0 ? "Holdfast" : `(${verdict.attention}) Holdfast`;
     }
     drawFacts();
