@@ -1,7 +1,5 @@
 /** `node enroll`: a device gets its certificate, once and for good. Part of the executables. */
-import { demandFlags } from "../config/flags.ts";
 import { NODE_SETTINGS } from "../config/node_settings.ts";
-import { oneLine } from "../errors.ts";
 import { ask } from "../identity/enrolment_client.ts";
 import { readEnrolmentToken } from "../identity/enrolment_token.ts";
 import {
@@ -15,9 +13,9 @@ import {
 } from "../identity/pki.ts";
 import { parseAddress } from "../platform/address.ts";
 import { denoTransport } from "../platform/deno_transport.ts";
-import { fail, print } from "./output.ts";
+import { runCommand, textOf, UsageError } from "./command.ts";
+import { print } from "./output.ts";
 import { demandOwner, pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
-import { EXIT_USAGE } from "./settings.ts";
 
 const DATA = NODE_SETTINGS.data.default;
 /** For each of the two connections. */
@@ -31,37 +29,22 @@ TOKEN comes from host pki token, and is used up. The key is made here and never 
 already keeps it. From then on node run uses the certificate, is called what it says, and renews it by itself.`;
 
 /** Runs the subcommand; resolves with the exit status. */
-export async function enrollCommand(args: readonly string[]): Promise<number> {
-  const wrong = (message: string): never =>
-    fail("node", `${message} (see node enroll --help)`, EXIT_USAGE);
-  let values: Readonly<Record<string, string | undefined>>, positionals: readonly string[];
-  try {
-    const read = demandFlags(args, { text: ["host", "data"], flag: ["help"] });
-    values = read.values as typeof values;
-    positionals = read.positionals;
-  } catch (error) {
-    return wrong(oneLine(error));
-  }
-  if (values.help !== undefined) {
-    print(USAGE);
-    return 0;
-  }
-  const [given, ...more] = positionals;
-  const text = given === "-" ? await new Response(Deno.stdin.readable).text() : given;
-  const token = readEnrolmentToken(text?.trim() ?? "");
-  if (token === undefined || more.length > 0) {
-    return wrong("give the one token that host pki token printed");
-  }
-  if (values.host === undefined) return wrong("--host is needed");
-  try {
-    parseAddress(values.host);
-    const data = values.data ?? DATA;
-    await enroll({ text: text!.trim(), ...token }, values.host, data);
-    print(`enrolled as ${token.nodeId}: node --host ${values.host} --data ${data}`);
-    return 0;
-  } catch (error) {
-    fail("node", oneLine(error));
-  }
+export function enrollCommand(args: readonly string[]): Promise<number> {
+  const flags = { text: ["host", "data"] };
+  const command = { program: "node", name: "enroll", usage: USAGE, flags } as const;
+  return runCommand(command, args, async (values, [given, ...more]) => {
+    const shown = given === "-" ? await new Response(Deno.stdin.readable).text() : given;
+    const text = shown?.trim() ?? "";
+    const token = readEnrolmentToken(text);
+    if (token === undefined || more.length > 0) {
+      throw new UsageError("give the one token that host pki token printed");
+    }
+    const host = textOf(values, "host"), data = textOf(values, "data") ?? DATA;
+    if (host === undefined) throw new UsageError("--host is needed");
+    parseAddress(host);
+    await enroll({ text, ...token }, host, data);
+    print(`enrolled as ${token.nodeId}: node --host ${host} --data ${data}`);
+  });
 }
 
 async function enroll(

@@ -1,7 +1,5 @@
 /** `host pki`: the authority of a fleet, and the certificates that it gave. Part of the executables. */
-import { demandFlags } from "../config/flags.ts";
 import { HOST_SETTINGS } from "../config/host_settings.ts";
-import { oneLine } from "../errors.ts";
 import { makeEnrolmentToken, readEnrolmentToken } from "../identity/enrolment_token.ts";
 import {
   fingerprintOf,
@@ -22,9 +20,9 @@ import {
 } from "../store/sqlite/pki.ts";
 import { parseSpan } from "../times.ts";
 import { noteByHand, openBeside } from "./beside.ts";
-import { fail, print } from "./output.ts";
+import { type CommandValues, runCommand, textOf, UsageError } from "./command.ts";
+import { print } from "./output.ts";
 import { demandOwner, isThere, pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
-import { EXIT_USAGE } from "./settings.ts";
 import { clean } from "./terminal_text.ts";
 
 const DATA = HOST_SETTINGS.data.default;
@@ -47,56 +45,34 @@ once. From then on host and nodes renew theirs by themselves. revoke ends the se
 The key of the authority is DIR/pki/ca.key: it may be kept elsewhere, then the host doesn't sign, and sign does, where
 the key is.`;
 
-type Values = Readonly<Record<string, string | readonly string[] | undefined>>;
-
 /** Runs the subcommand; resolves with the exit status. */
-export async function pkiCommand(args: readonly string[]): Promise<number> {
-  const wrong = (message: string): never =>
-    fail("host", `${message} (see host pki --help)`, EXIT_USAGE);
-  let values: Values, positionals: readonly string[];
-  try {
-    const read = demandFlags(args, {
-      text: ["data", "expires", "kind"],
-      list: ["name"],
-      flag: ["help", "json"],
-    });
-    values = read.values as Values;
-    positionals = read.positionals;
-  } catch (error) {
-    return wrong(oneLine(error));
-  }
-  if (values.help !== undefined) {
-    print(USAGE);
-    return 0;
-  }
-  const [verb = "", subject, ...more] = positionals;
-  const commands: Record<string, () => Promise<void> | void> = {
-    init: () => init(values),
-    token: () => token(values, subject!),
-    ls: () => list(values),
-    revoke: () => revoke(values, subject!),
-    sign: () => signFile(values, subject!),
-  };
-  const command = Object.hasOwn(commands, verb) ? commands[verb] : undefined;
-  if (command === undefined) return wrong("say init, token, ls, revoke or sign");
-  const needsSubject = verb !== "init" && verb !== "ls";
-  if (more.length > 0 || needsSubject !== (subject !== undefined)) {
-    return wrong(needsSubject ? `say host pki ${verb} and what` : `unexpected "${subject}"`);
-  }
-  try {
-    await command();
-    return 0;
-  } catch (error) {
-    if (error instanceof RangeError) return wrong(error.message);
-    fail("host", oneLine(error));
-  }
+export function pkiCommand(args: readonly string[]): Promise<number> {
+  const flags = { text: ["data", "expires", "kind"], list: ["name"], flag: ["json"] };
+  const command = { program: "host", name: "pki", usage: USAGE, flags } as const;
+  return runCommand(command, args, async (values, [verb = "", subject, ...more]) => {
+    const verbs: Readonly<Record<string, () => Promise<void>>> = {
+      init: () => init(values),
+      token: () => token(values, subject!),
+      ls: () => list(values),
+      revoke: () => revoke(values, subject!),
+      sign: () => signFile(values, subject!),
+    };
+    if (!Object.hasOwn(verbs, verb)) throw new UsageError("say init, token, ls, revoke or sign");
+    const needsSubject = verb !== "init" && verb !== "ls";
+    if (more.length > 0 || needsSubject !== (subject !== undefined)) {
+      throw new UsageError(
+        needsSubject ? `say host pki ${verb} and what` : `unexpected "${subject}"`,
+      );
+    }
+    await verbs[verb]!();
+  });
 }
 
-function dataOf({ data }: Values): string {
-  return typeof data === "string" ? data : DATA;
+function dataOf(values: CommandValues): string {
+  return textOf(values, "data") ?? DATA;
 }
 
-function namesOf({ name }: Values): readonly string[] {
+function namesOf({ name }: CommandValues): readonly string[] {
   const names = Array.isArray(name) ? name as string[] : [];
   if (names.length === 0) throw new RangeError("--name is needed");
   for (const one of names) {
@@ -105,7 +81,7 @@ function namesOf({ name }: Values): readonly string[] {
   return names;
 }
 
-async function init(values: Values): Promise<void> {
+async function init(values: CommandValues): Promise<void> {
   const names = namesOf(values), data = dataOf(values);
   const files = pkiFiles(data, "host");
   if (isThere(files.ca)) throw new Error(`${files.ca} is there already`);
@@ -127,9 +103,9 @@ async function init(values: Values): Promise<void> {
   print(`${files.directory} has an authority and a certificate for ${names.join(", ")}`);
 }
 
-async function token(values: Values, nodeId: string): Promise<void> {
+async function token(values: CommandValues, nodeId: string): Promise<void> {
   if (!isNodeId(nodeId)) throw new RangeError(`"${clean(nodeId)}" is no name of a node`);
-  const expires = values.expires as string | undefined;
+  const expires = textOf(values, "expires");
   const spanMs = expires === undefined ? TOKEN_MS : parseSpan(expires);
   if (spanMs === undefined) throw new RangeError("--expires: expected a time as 12h or 7d");
   const files = pkiFiles(dataOf(values), "host");
@@ -149,7 +125,7 @@ async function token(values: Values, nodeId: string): Promise<void> {
   print(made);
 }
 
-async function list(values: Values): Promise<void> {
+async function list(values: CommandValues): Promise<void> {
   const rows = readCertificates(await openBeside(dataOf(values)));
   if (values.json !== undefined) return rows.forEach((row) => print(JSON.stringify(row)));
   if (rows.length === 0) print("no certificates: host pki token NODE, then node enroll");
@@ -164,7 +140,7 @@ async function list(values: Values): Promise<void> {
   }
 }
 
-async function revoke(values: Values, which: string): Promise<void> {
+async function revoke(values: CommandValues, which: string): Promise<void> {
   const db = await openBeside(dataOf(values));
   const nowMs = denoClock.wallMs();
   const isSerial = /^[0-9A-Fa-f:]{1,60}$/.test(which);
@@ -188,7 +164,7 @@ async function revoke(values: Values, which: string): Promise<void> {
   print(`${found.length === 1 ? "1 certificate is" : `${found.length} certificates are`} revoked`);
 }
 
-async function signFile(values: Values, path: string): Promise<void> {
+async function signFile(values: CommandValues, path: string): Promise<void> {
   const names = namesOf(values), { kind = "node" } = values;
   if (kind !== "node" && kind !== "host") throw new RangeError("--kind: expected node or host");
   const files = pkiFiles(dataOf(values), "host");

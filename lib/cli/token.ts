@@ -1,15 +1,13 @@
 /** `host token` and `host audit`: who may do what at a host, and who did what. Part of the executables. */
-import { demandFlags } from "../config/flags.ts";
 import { HOST_SETTINGS } from "../config/host_settings.ts";
-import { oneLine } from "../errors.ts";
 import { makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
 import { denoClock, denoRandom } from "../platform/deno_clock.ts";
 import type { Database } from "../platform/sqlite.ts";
 import { putToken, readAudit, readTokens, revokeToken } from "../store/sqlite/people.ts";
 import { parseSpan } from "../times.ts";
 import { noteByHand, openBeside } from "./beside.ts";
-import { fail, print } from "./output.ts";
-import { EXIT_USAGE } from "./settings.ts";
+import { type CommandValues, runCommand, textOf, UsageError } from "./command.ts";
+import { print } from "./output.ts";
 import { clean } from "./terminal_text.ts";
 
 const DATA = HOST_SETTINGS.data.default;
@@ -27,56 +25,28 @@ scripts send it as bearer token, host top and the like take it from HOLDFAST_HTT
 token has it; a running host lets nobody in with it two seconds later. --expires is a number of s, m, h or d.`;
 
 /** Runs `host token` or `host audit`; resolves with the exit status. */
-export async function peopleCommand(
-  name: "token" | "audit",
-  args: readonly string[],
-): Promise<number> {
-  const wrong = (message: string): never =>
-    fail("host", `${message} (see host ${name} --help)`, EXIT_USAGE);
-  let values: Readonly<Record<string, string | undefined>>, positionals: readonly string[];
-  try {
-    const read = demandFlags(args, {
-      text: ["data", "role", "name", "expires", "limit"],
-      flag: ["help", "json"],
-    });
-    values = read.values as typeof values;
-    positionals = read.positionals;
-  } catch (error) {
-    return wrong(oneLine(error));
-  }
-  if (values.help !== undefined) {
-    print(USAGE);
-    return 0;
-  }
-  const [verb, ...rest] = name === "audit" ? ["audit", ...positionals] : positionals;
-  if (!["create", "ls", "revoke", "audit"].includes(verb ?? "")) {
-    return wrong("say create, ls or revoke");
-  }
-  if (rest.length !== (verb === "revoke" ? 1 : 0)) {
-    return wrong(rest.length === 0 ? "name the token" : `unexpected "${rest.at(-1)}"`);
-  }
-  try {
-    const db = await openBeside(values.data ?? DATA);
+export function peopleCommand(name: "token" | "audit", args: readonly string[]): Promise<number> {
+  const flags = { text: ["data", "role", "name", "expires", "limit"], flag: ["json"] };
+  const command = { program: "host", name, usage: USAGE, flags } as const;
+  return runCommand(command, args, async (values, positionals) => {
+    const [verb = "", ...rest] = name === "audit" ? ["audit", ...positionals] : positionals;
+    if (!["create", "ls", "revoke", "audit"].includes(verb)) {
+      throw new UsageError("say create, ls or revoke");
+    }
+    if (rest.length !== (verb === "revoke" ? 1 : 0)) {
+      throw new UsageError(rest.length === 0 ? "name the token" : `unexpected "${rest.at(-1)}"`);
+    }
+    const db = await openBeside(textOf(values, "data") ?? DATA);
     const isJson = values.json !== undefined;
-    if (verb === "create") return await create(db, values);
-    if (verb === "ls") {
-      list(
-        readTokens(db).filter(({ hash }) => hash !== "").map(({ hash: _, ...row }) => row),
-        isJson,
-      );
-    } else if (verb === "audit") listAudit(db, Number(values.limit ?? 100), isJson);
+    if (verb === "create") await create(db, values);
+    else if (verb === "ls") list(readTokens(db).filter(({ hash }) => hash !== ""), isJson);
+    else if (verb === "audit") listAudit(db, Number(textOf(values, "limit") ?? 100), isJson);
     else revoke(db, rest[0]!);
-    return 0;
-  } catch (error) {
-    if (error instanceof RangeError) return wrong(error.message);
-    fail("host", oneLine(error));
-  }
+  });
 }
 
-async function create(
-  db: Database,
-  { role, name, expires }: Readonly<Record<string, string | undefined>>,
-): Promise<number> {
+async function create(db: Database, values: CommandValues): Promise<void> {
+  const [role, name, expires] = ["role", "name", "expires"].map((flag) => textOf(values, flag));
   const spanMs = expires === undefined ? undefined : parseSpan(expires);
   if (expires !== undefined && spanMs === undefined) {
     throw new RangeError("--expires: expected a time as 12h or 90d");
@@ -91,7 +61,6 @@ async function create(
   const { hash: _, ...after } = row;
   noteByHand(db, { action: "create_token", target: row.name, after });
   print(token);
-  return 0;
 }
 
 function revoke(db: Database, which: string): void {
@@ -109,8 +78,8 @@ function revoke(db: Database, which: string): void {
   print(`the token ${row!.id} of ${row!.name} is revoked`);
 }
 
-function list(rows: readonly Omit<TokenRow, "hash">[], isJson: boolean): void {
-  if (isJson) return rows.forEach((row) => print(JSON.stringify(row)));
+function list(rows: readonly TokenRow[], isJson: boolean): void {
+  if (isJson) return rows.forEach(({ hash: _, ...row }) => print(JSON.stringify(row)));
   if (rows.length === 0) print("no tokens: host token create --role viewer --name NAME makes one");
   for (const { id, name, role, created_wall_ms, expires_wall_ms } of rows) {
     const end = expires_wall_ms === null ? "no end" : `until ${stamp(expires_wall_ms)}`;
