@@ -63,9 +63,14 @@ export async function serve(
     const { headers } = request;
     const isWhole = headers["content-length"] === undefined &&
       headers["transfer-encoding"] === undefined;
-    if (isWhole) idle.delete(socket);
-    else request.once("end", () => idle.delete(socket));
-    response.once("close", () => sockets.has(socket) && idle.add(socket));
+    const begun = () => idle.delete(socket);
+    if (isWhole) begun();
+    else request.once("end", begun);
+    response.once("close", () => {
+      // Answered before it was whole: what comes of it now is no request.
+      request.off("end", begun);
+      if (sockets.has(socket)) idle.add(socket);
+    });
     listener(request, response).catch(() => response.destroy());
   };
   const make = (): http.Server => {

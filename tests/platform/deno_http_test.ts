@@ -81,3 +81,30 @@ for (const scheme of ["http", "https"]) {
     },
   );
 }
+
+realTest(
+  "who is answered before the request was whole, and sends the rest then, holds no place",
+  async () => {
+    const server = await serve("127.0.0.1:0", () => new Response("here"));
+    const port = Number(server.address.split(":").at(-1));
+    const early = Array.from({ length: 512 }, () =>
+      new Promise<net.Socket>((resolve) => {
+        const socket = net.connect({ host: "127.0.0.1", port });
+        socket.on("error", () => {});
+        socket.write("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n");
+        socket.once("data", () => {
+          socket.write("12345");
+          resolve(socket);
+        });
+      }));
+    const sockets = await Promise.all(early);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    for (let i = 0; i < 3; i++) {
+      const response = await fetch(`http://${server.address}/`);
+      assertEquals(await response.text(), "here");
+    }
+    for (const socket of sockets) socket.destroy();
+    await server.close();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  },
+);
