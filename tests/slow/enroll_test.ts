@@ -79,6 +79,7 @@ realTest(
       async () => (await node.status()).next_seq > before + 30,
       10_000,
     );
+    assertEquals((await node.status()).high_acked, before, "not for a moment in between");
 
     assertEquals(await fleet.enroll("a", await fleet.host("pki", "token", "pump-7")), "");
     Deno.kill(node.pid, "SIGHUP");
