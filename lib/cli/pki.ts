@@ -18,6 +18,7 @@ import {
   readCertificates,
   revokeCertificates,
 } from "../store/sqlite/pki.ts";
+import { DATABASE_NAME } from "../store/sqlite/store.ts";
 import { parseSpan } from "../times.ts";
 import { noteByHand, openBeside } from "./beside.ts";
 import { type CommandValues, runCommand, textOf, UsageError } from "./command.ts";
@@ -177,7 +178,7 @@ async function signFile(values: CommandValues, path: string): Promise<void> {
     ...{ names, kind, nowMs, days },
   }, denoRandom);
   const { serial, notAfterMs } = readCertificate(made);
-  if (kind === "node" && isThere(`${dataOf(values)}/holdfast.db`)) {
+  if (kind === "node" && isThere(`${dataOf(values)}/${DATABASE_NAME}`)) {
     const db = await openBeside(dataOf(values));
     const row = { serial, node_id: names[0]!, issued_wall_ms: nowMs, not_after_ms: notAfterMs };
     putCertificate(db, { ...row, revoked_wall_ms: null });

@@ -1,6 +1,6 @@
 /** `host token` and `host audit`: who may do what at a host, and who did what. Part of the executables. */
 import { HOST_SETTINGS } from "../config/host_settings.ts";
-import { makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
+import { counts, makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
 import { denoClock, denoRandom } from "../platform/deno_clock.ts";
 import type { Database } from "../platform/sqlite.ts";
 import { putToken, readAudit, readTokens, revokeToken } from "../store/sqlite/people.ts";
@@ -39,7 +39,7 @@ export function peopleCommand(name: "token" | "audit", args: readonly string[]):
     const db = await openBeside(textOf(values, "data") ?? DATA);
     const isJson = values.json !== undefined;
     if (verb === "create") await create(db, values);
-    else if (verb === "ls") list(readTokens(db).filter(({ hash }) => hash !== ""), isJson);
+    else if (verb === "ls") list(readTokens(db).filter(counts), isJson);
     else if (verb === "audit") listAudit(db, Number(textOf(values, "limit") ?? 100), isJson);
     else revoke(db, rest[0]!);
   });
@@ -53,7 +53,7 @@ async function create(db: Database, values: CommandValues): Promise<void> {
   }
   const expires_s = spanMs === undefined ? undefined : spanMs / 1_000;
   const parts = tokenParts({ name, role, expires_s }, denoClock.wallMs());
-  if (readTokens(db).some((row) => row.hash !== "" && row.name === parts.name)) {
+  if (readTokens(db).filter(counts).some(({ name }) => name === parts.name)) {
     throw new RangeError(`--name: ${parts.name} has a token already, revoke it first`);
   }
   const { token, row } = await makeToken(parts, denoRandom);
@@ -64,8 +64,8 @@ async function create(db: Database, values: CommandValues): Promise<void> {
 }
 
 function revoke(db: Database, which: string): void {
-  const all = readTokens(db);
-  const found = all.filter(({ id, name, hash }) => hash !== "" && (id === which || name === which));
+  const found = readTokens(db).filter(counts)
+    .filter(({ id, name }) => id === which || name === which);
   if (found.length === 0) throw new Error(`there is no token "${which}": see host token ls`);
   if (found.length > 1) {
     const ids = found.map(({ id }) => id).join(", ");

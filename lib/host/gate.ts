@@ -4,7 +4,7 @@
  * known. Pure.
  */
 import { assert } from "../assert.ts";
-import { addressGroup } from "../platform/address.ts";
+import { addressGroup, hostOf } from "../platform/address.ts";
 import type { Connection } from "../platform/platform.ts";
 
 /** What the gate must know of a session. */
@@ -102,5 +102,5 @@ export class Gate<G extends Guest = Guest> {
 
 /** Where a peer (`host:port`) is, for limits by address. */
 export function placeOf(peer: string): string {
-  return addressGroup(peer.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));
+  return addressGroup(hostOf(peer));
 }

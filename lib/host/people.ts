@@ -6,7 +6,7 @@ import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../errors.ts";
 import { Attempts } from "../identity/attempts.ts";
 import { Gatekeeper, type Person, type Verdict } from "../identity/gatekeeper.ts";
-import { makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
+import { counts, makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
 import type { Clock, Random } from "../platform/platform.ts";
 import type { AuditRow, Store } from "../store/store.ts";
 
@@ -108,7 +108,7 @@ export class People {
     if (this.tokens.some(({ name }) => name === made.row.name)) {
       throw new RangeError(`name: ${made.row.name} has a token already, revoke it first`);
     }
-    if (this.#rows.filter(counts).length >= TOKENS_MAX) {
+    if (this.tokens.length >= TOKENS_MAX) {
       throw new RangeError(`there are ${TOKENS_MAX} tokens already: revoke some`);
     }
     await store.putToken(made.row);
@@ -148,10 +148,6 @@ export class People {
     this.#rows = rows;
     this.#gatekeeper.know(rows);
   }
-}
-
-function counts({ hash }: TokenRow): boolean {
-  return hash !== "";
 }
 
 function shown({ hash: _, ...row }: TokenRow): ShownToken {

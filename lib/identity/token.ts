@@ -70,6 +70,11 @@ export async function makeToken(
   return { token, row: { id, ...given, hash } };
 }
 
+/** Whether a token counts: it isn't revoked. */
+export function counts({ hash }: Pick<TokenRow, "hash">): boolean {
+  return hash !== "";
+}
+
 /** Which token a text says it is; `undefined` where it has not the form of one. */
 export function tokenId(token: string): string | undefined {
   return FORM.exec(token)?.[1];

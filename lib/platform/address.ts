@@ -18,6 +18,12 @@ export function parseAddress(text: string): Address {
   return { host: match[1] ?? match[2]!, port };
 }
 
+/** The host in `host:port`, `[address]:port` or either without a port; a text that is neither stays as it is. */
+export function hostOf(authority: string): string {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::\d{1,5})?$/.exec(authority);
+  return match?.[1] ?? match?.[2] ?? authority;
+}
+
 /** The text of an address. */
 export function addressText(address: Address): string {
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;

@@ -8,7 +8,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { getCookie } from "hono/cookie";
 import { allows, type Role } from "../identity/roles.ts";
 import type { Person, Verdict } from "../identity/gatekeeper.ts";
-import { addressGroup, isLoopback } from "../platform/address.ts";
+import { addressGroup, hostOf, isLoopback } from "../platform/address.ts";
 
 /** Who stands at the door. */
 export interface Door {
@@ -35,17 +35,6 @@ const HEADERS: Readonly<Record<string, string>> = {
   "referrer-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
 };
-
-/** The host in `host:port`, `[address]:port` or either without a port; a text that is neither stays as it is. */
-export function hostOf(authority: string): string {
-  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::\d{1,5})?$/.exec(authority);
-  return match?.[1] ?? match?.[2] ?? authority;
-}
-
-/** Whether only this machine reaches a listener. */
-export function isLocal(listener: string): boolean {
-  return isLoopback(hostOf(listener));
-}
 
 /**
  * DNS rebinding: a foreign name that resolves to this machine would make a page same-origin with a listener

@@ -7,9 +7,9 @@ import { hostStatus } from "../host/status.ts";
 import { oneLine } from "../errors.ts";
 import { isNodeId } from "../protocol/record.ts";
 import type { Change, People } from "../host/people.ts";
-import { addressText, parseAddress } from "../platform/address.ts";
+import { addressText, hostOf, parseAddress } from "../platform/address.ts";
 import type { Clock } from "../platform/platform.ts";
-import { addressOf, forbidden, hostOf, later, personOf } from "./access.ts";
+import { addressOf, forbidden, later, personOf } from "./access.ts";
 import { METRICS_TYPE } from "./exposition.ts";
 import {
   answerAudit,
