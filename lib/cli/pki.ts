@@ -1,6 +1,6 @@
 /** `host pki`: the authority of a fleet, and the certificates that it gave. Part of the executables. */
 import { HOST_SETTINGS } from "../config/host_settings.ts";
-import { makeEnrolmentToken, readEnrolmentToken } from "../identity/enrolment_token.ts";
+import { invite } from "../identity/enrolment_token.ts";
 import {
   fingerprintOf,
   makeAuthority,
@@ -116,12 +116,9 @@ async function token(values: CommandValues, nodeId: string): Promise<void> {
     throw new Error(`"${nodeId}" is a name of the host: a node that had it could pass for it`);
   }
   const db = await openBeside(dataOf(values));
-  const made = makeEnrolmentToken(fingerprintOf(ca), nodeId, denoRandom);
-  const nowMs = denoClock.wallMs();
-  putEnrolment(db, {
-    ...{ hash: readEnrolmentToken(made)!.hash, node_id: nodeId },
-    ...{ created_wall_ms: nowMs, expires_wall_ms: nowMs + spanMs },
-  });
+  const span = { nowMs: denoClock.wallMs(), spanMs };
+  const { token: made, row } = invite(fingerprintOf(ca), nodeId, span, denoRandom);
+  putEnrolment(db, row);
   noteByHand(db, { action: "pki_token", target: nodeId });
   print(made);
 }

@@ -4,7 +4,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../errors.ts";
-import { makeEnrolmentToken, readEnrolmentToken } from "../identity/enrolment_token.ts";
+import { invite, readEnrolmentToken } from "../identity/enrolment_token.ts";
 import {
   type Authority,
   fingerprintOf,
@@ -76,10 +76,8 @@ export class Enroller {
       );
     }
     if (hostNames.includes(nodeId)) throw new RangeError("node_id: that is a name of the host");
-    const token = makeEnrolmentToken(fingerprintOf(authority.cert), nodeId, random);
-    const nowMs = clock.wallMs();
-    const { hash } = readEnrolmentToken(token)!;
-    const row = { hash, node_id: nodeId, created_wall_ms: nowMs, expires_wall_ms: nowMs + spanMs };
+    const span = { nowMs: clock.wallMs(), spanMs };
+    const { token, row } = invite(fingerprintOf(authority.cert), nodeId, span, random);
     await store.putEnrolment(row);
     return token;
   }

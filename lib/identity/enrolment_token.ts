@@ -20,6 +20,28 @@ export interface EnrolmentToken {
   readonly hash: string;
 }
 
+/** What is kept of a token until it is used. */
+export interface EnrolmentRow {
+  /** Of the token, which isn't kept. */
+  readonly hash: string;
+  readonly node_id: string;
+  readonly created_wall_ms: number;
+  readonly expires_wall_ms: number;
+}
+
+/** A new token for that node, good for so long, and what is kept of it. */
+export function invite(
+  fingerprint: string,
+  nodeId: string,
+  { nowMs, spanMs }: { nowMs: number; spanMs: number },
+  random: Pick<Random, "bytes">,
+): { token: string; row: EnrolmentRow } {
+  const token = makeEnrolmentToken(fingerprint, nodeId, random);
+  const hash = hashOf(token);
+  const row = { hash, node_id: nodeId, created_wall_ms: nowMs, expires_wall_ms: nowMs + spanMs };
+  return { token, row };
+}
+
 /** A new token for that node. */
 export function makeEnrolmentToken(
   fingerprint: string,
@@ -34,6 +56,9 @@ export function makeEnrolmentToken(
 export function readEnrolmentToken(token: string): EnrolmentToken | undefined {
   const match = FORM.exec(token);
   if (match === null) return undefined;
-  const hash = digestOf(token).toString("base64url");
-  return { fingerprint: match[1]!, nodeId: match[3]!, hash };
+  return { fingerprint: match[1]!, nodeId: match[3]!, hash: hashOf(token) };
+}
+
+function hashOf(token: string): string {
+  return digestOf(token).toString("base64url");
 }

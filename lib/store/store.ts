@@ -2,6 +2,7 @@
  * Where the host makes records durable. A contract only: `sqlite/` holds the kind that there is, and
  * `tests/store/conformance.ts` what each must do.
  */
+import type { EnrolmentRow } from "../identity/enrolment_token.ts";
 import type { TokenRow } from "../identity/token.ts";
 import { valueAt } from "../codec/column.ts";
 import { textsOf } from "../codec/lines.ts";
@@ -126,15 +127,6 @@ export interface AuditRow {
 /** A stored entry of the audit trail. */
 export interface StoredAudit extends AuditRow {
   readonly id: number;
-}
-
-/** A one-time token with which a device gets its certificate. */
-export interface EnrolmentRow {
-  /** Of the token, which isn't kept. */
-  readonly hash: string;
-  readonly node_id: string;
-  readonly created_wall_ms: number;
-  readonly expires_wall_ms: number;
 }
 
 /** A certificate that was signed, or is revoked. */

@@ -1,7 +1,11 @@
 /** Who gets a certificate, and that nobody else does. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Enroller } from "../../lib/host/enroller.ts";
-import { makeEnrolmentToken, readEnrolmentToken } from "../../lib/identity/enrolment_token.ts";
+import {
+  type EnrolmentRow,
+  makeEnrolmentToken,
+  readEnrolmentToken,
+} from "../../lib/identity/enrolment_token.ts";
 import {
   fingerprintOf,
   isSignedBy,
@@ -19,7 +23,7 @@ import {
   renewCertificate,
   revokeCertificates,
 } from "../../lib/store/sqlite/pki.ts";
-import type { AuditRow, EnrolmentRow } from "../../lib/store/store.ts";
+import type { AuditRow } from "../../lib/store/store.ts";
 import { Kernel, MachineClock } from "../sim/kernel.ts";
 
 const NOW = Date.UTC(2026, 10, 30);

@@ -1,6 +1,7 @@
 /** One-time tokens of devices, and the certificates that were signed, in the database. */
+import type { EnrolmentRow } from "../../identity/enrolment_token.ts";
 import type { Database } from "../../platform/sqlite.ts";
-import type { CertificateRow, EnrolmentRow, RenewedFrom } from "../store.ts";
+import type { CertificateRow, RenewedFrom } from "../store.ts";
 
 /** How long after its end a certificate is remembered: longer than it may be renewed. */
 const KEPT_MS = 21 * 365 * 86_400_000;

@@ -1,4 +1,5 @@
 /** A {@linkcode Store} that one host owns: a SQLite database in WAL mode that syncs at each commit, in two threads. */
+import type { EnrolmentRow } from "../../identity/enrolment_token.ts";
 import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../../errors.ts";
 import type { Clock, Disk } from "../../platform/platform.ts";
@@ -10,7 +11,6 @@ import {
   type Claim,
   type ClaimedBatch,
   type ConfigRow,
-  type EnrolmentRow,
   type EventRow,
   Fenced,
   type HistoryQuery,

@@ -3,12 +3,13 @@
  * The store's threads: one writes, and sessions must not wait for the disk with it; one reads on a connection
  * of its own, and commits must not wait for queries. Which one this is, the first call says.
  */
+import type { EnrolmentRow } from "../../identity/enrolment_token.ts";
 import { denoClock } from "../../platform/deno_clock.ts";
 import { type Database, isCorrupt, NewerDatabase } from "../../platform/sqlite.ts";
 import { type Calls, serveCalls } from "../../platform/thread.ts";
 import { Claims } from "../claims.ts";
 import type { TokenRow } from "../../identity/token.ts";
-import type { AuditRow, CertificateRow, EnrolmentRow, RenewedFrom, SeriesQuery } from "../store.ts";
+import type { AuditRow, CertificateRow, RenewedFrom, SeriesQuery } from "../store.ts";
 import { openDatabase, SqliteEngine } from "./engine.ts";
 import { countLegacyRecords, moveLegacyRecords } from "./legacy_records.ts";
 import type { PackedBatch } from "./pack.ts";
