@@ -183,7 +183,6 @@ async function run(args: readonly string[]): Promise<void> {
       ...limitsOf(settings),
       faults,
       isInsecure,
-      isTls: tls !== undefined,
       enroller: enrollerOf(settings, store),
     });
     log.info("host {version} listening for nodes on {address}", {

@@ -1,6 +1,6 @@
 /** `host token` and `host audit`: who may do what at a host, and who did what. Part of the executables. */
 import { HOST_SETTINGS } from "../config/host_settings.ts";
-import { counts, makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
+import { counts, isUnique, makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
 import { denoClock, denoRandom } from "../platform/deno_clock.ts";
 import type { Database } from "../platform/sqlite.ts";
 import { putToken, readAudit, readTokens, revokeToken } from "../store/sqlite/people.ts";
@@ -14,12 +14,13 @@ const DATA = HOST_SETTINGS.data.default;
 const USAGE =
   `host token, host audit: who may do what at a host, and who did what. A host may run on the directory.
 
-Usage: host token create --role viewer|operator|admin --name anna [--expires 90d] [--data ${DATA}]
+Usage: host token create --role viewer|operator|admin|node --name anna [--expires 90d] [--data ${DATA}]
        host token ls [--json] [--data ${DATA}]
        host token revoke ID|NAME [--data ${DATA}]
        host audit [--limit 100] [--json] [--data ${DATA}]
 
-A viewer reads, an operator changes nodes, configurations and faults, an admin manages tokens. create prints the token
+A viewer reads, an operator changes nodes, configurations and faults, an admin manages tokens. A node shows its token
+on the link, instead of a certificate: --name is its id, the node's setting token takes it. create prints the token
 on standard output, this once: what is kept can't be turned back into it. People log in with it on the host's page,
 scripts send it as bearer token, host top and the like take it from HOLDFAST_HTTP_TOKEN. revoke takes NAME where one
 token has it; a running host lets nobody in with it two seconds later. --expires is a number of s, m, h or d.`;
@@ -53,7 +54,9 @@ async function create(db: Database, values: CommandValues): Promise<void> {
   }
   const expires_s = spanMs === undefined ? undefined : spanMs / 1_000;
   const parts = tokenParts({ name, role, expires_s }, denoClock.wallMs());
-  if (readTokens(db).filter(counts).some(({ name }) => name === parts.name)) {
+  const isTaken = isUnique(parts) &&
+    readTokens(db).filter(counts).some(({ name }) => name === parts.name);
+  if (isTaken) {
     throw new RangeError(`--name: ${parts.name} has a token already, revoke it first`);
   }
   const { token, row } = await makeToken(parts, denoRandom);

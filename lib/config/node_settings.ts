@@ -80,7 +80,8 @@ export const NODE_SETTINGS = {
     group: "Identity and link",
     default: "",
     placeholder: "FILE",
-    help: "PEM file of the authority that signed the host's certificate. Given, the link uses TLS.",
+    help:
+      "PEM file of the authority that signed the host's certificate; /etc/ssl/certs/ca-certificates.crt for public ones. Given, the link uses TLS.",
   },
   tls_cert: {
     kind: "text",
@@ -95,6 +96,17 @@ export const NODE_SETTINGS = {
     default: "",
     placeholder: "FILE",
     help: "PEM file of the private key of tls_cert.",
+  },
+  token: {
+    kind: "text",
+    group: "Identity and link",
+    default: "",
+    secret: true,
+    pattern: HTTP_TOKEN,
+    expected: "16 to 256 printable characters",
+    placeholder: "TOKEN",
+    help:
+      "By which the host knows this node where it has no certificate: what host token create --role node printed. Better given by environment or file than by flag.",
   },
   http: {
     kind: "text",

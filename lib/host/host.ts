@@ -7,7 +7,7 @@ import { oneLine, printable } from "../errors.ts";
 import type { NodeSummary } from "../fleet/node_info.ts";
 import { summarize } from "../fleet/verdict.ts";
 import { CONFIG_BYTES_MAX } from "../limits.ts";
-import type { Clock, Connection, Listener, Random, Transport } from "../platform/platform.ts";
+import type { Clock, Listener, Random, Transport } from "../platform/platform.ts";
 import type { ConfigRow, Store } from "../store/store.ts";
 import { Activity } from "./activity.ts";
 import { Admission } from "./admission.ts";
@@ -23,6 +23,7 @@ import type { Ledger } from "./ledger.ts";
 import { Ledgers } from "./ledgers.ts";
 import { type Node, Registry } from "./registry.ts";
 import { Strangers } from "./strangers.ts";
+import { Trust } from "./trust.ts";
 import { type SessionCounters, SessionDriver, type SessionParts } from "./session_driver.ts";
 
 export { ALL_NODES };
@@ -52,8 +53,6 @@ export interface HostOptions {
   readonly faults: readonly FaultSpec[];
   /** What goes over the network can be read and changed on the way. */
   readonly isInsecure?: boolean;
-  /** Nodes have certificates. */
-  readonly isTls?: boolean;
   /** Gives devices their certificates. */
   readonly enroller?: Enroller | undefined;
 }
@@ -68,7 +67,6 @@ export function limitsOf(settings: HostSettings): Omit<
   | "version"
   | "faults"
   | "isInsecure"
-  | "isTls"
   | "enroller"
 > {
   return {
@@ -104,8 +102,8 @@ const EVENTS_SAVE_MS = 1_000;
 const SAVES_PER_REGISTRY_SAVE = 10;
 const RETRY_AFTER_MS = 1_000;
 const BUSY_MS = 10_000;
-const REVOKE_MS = 800;
-const REVOKED = "its certificate is revoked";
+/** How often it is looked whether those who are in still count. */
+const TRUST_MS = 800;
 const log = getLogger(["holdfast", "host"]);
 
 /** See the head of the file. */
@@ -132,18 +130,18 @@ export class Host {
   #drivers = new Set<SessionDriver>();
   #gate: Gate<SessionDriver>;
   #strangers = new Strangers();
-  /** Serials of certificates that are revoked. */
-  #revoked: ReadonlySet<string> = new Set();
+  #trust: Trust;
   #stop = new AbortController();
   #running: Promise<unknown>;
 
-  private constructor(options: HostOptions, listener: Listener) {
+  private constructor(options: HostOptions, trust: Trust, listener: Listener) {
     const { store, clock } = options;
     assert(
       options.unprocessedBytesMax <= options.inflightBytesTotal,
       `unprocessed_bytes_max is ${options.unprocessedBytesMax}, must be at most inflight_bytes_total, ${options.inflightBytesTotal}`,
     );
     this.#options = options;
+    this.#trust = trust;
     this.#listener = listener;
     this.store = store;
     this.version = options.version;
@@ -207,7 +205,8 @@ export class Host {
       faults: this.faults,
       counters: this.#sessionCounters,
       enroller: options.enroller,
-      onDistrusted: (driver) => this.#refuseUntrusted(driver, driver.connection.distrust!),
+      trust,
+      onDistrusted: (driver, reason) => this.#refuseUntrusted(driver, reason),
       admit: (driver, hello, encoding) => this.#admission.admit(driver, hello, encoding),
     };
     const { retentionAgeMs: ageMs, retentionBytes: bytesMax } = options;
@@ -219,13 +218,14 @@ export class Host {
       this.#tickLoop(),
       this.#saveLoop(),
       this.#broadcastLoop(),
-      this.#revokeLoop(),
+      this.#trustLoop(),
     ]);
   }
 
   /** Listens and serves until `stop`. Rejects with one line where it can't listen. */
   static async start(options: HostOptions): Promise<Host> {
-    return new Host(options, await options.transport.listen(options.listen));
+    const trust = await Trust.load(options.store, options.clock);
+    return new Host(options, trust, await options.transport.listen(options.listen));
   }
 
   /** What gives devices their certificates, where this host can. */
@@ -342,33 +342,26 @@ export class Host {
     driver.refuse("busy", "too many connections haven't said hello", BUSY_MS);
   }
 
-  #isRevoked({ serial }: Connection): boolean {
-    return serial !== undefined && this.#revoked.has(serial);
-  }
-
-  /** TLS, or the list of what is revoked, lets somebody not in. */
+  /** Who isn't the node that they say. */
   #refuseUntrusted(driver: SessionDriver, reason: string): void {
     this.#connections.untrusted_connections++;
     const { peer } = driver.connection;
     this.#strangers.refused(peer, printable(reason), this.#options.clock.monotonicMs());
     log.warn("{peer}: refused: {reason}", { peer, reason: printable(reason) });
-    driver.refuse("forbidden", `this host trusts certificates only: ${reason}`);
+    driver.refuse("forbidden", `not let in: ${reason}`);
   }
 
-  /** Ends the sessions of certificates that were revoked, within a second. */
-  async #revokeLoop(): Promise<void> {
-    const { clock, store, isTls } = this.#options;
-    while (isTls && !this.#stop.signal.aborted) {
-      try {
-        this.#revoked = new Set(await store.revokedSerials());
-      } catch {
-        // The store is busy or fails: what is known stays.
-      }
+  /** Ends the sessions of those who don't count any more, within a second. */
+  async #trustLoop(): Promise<void> {
+    const { clock } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      await clock.sleepUntil(clock.monotonicMs() + TRUST_MS, this.#stop.signal);
+      await this.#trust.look();
       for (const driver of this.#drivers) {
-        if (driver.isClosed || !this.#isRevoked(driver.connection)) continue;
-        this.#refuseUntrusted(driver, REVOKED);
+        if (driver.isClosed || driver.nodeId === undefined) continue;
+        const reason = this.#trust.problem(driver);
+        if (reason !== undefined) this.#refuseUntrusted(driver, reason);
       }
-      await clock.sleepUntil(clock.monotonicMs() + REVOKE_MS, this.#stop.signal);
     }
   }
 
@@ -390,11 +383,8 @@ export class Host {
         driver.refuse("busy", refusal, BUSY_MS);
         continue;
       }
-      // Without a certificate that counts one can at most ask for one.
-      const { distrust = this.#isRevoked(accepted) ? REVOKED : undefined } = accepted;
-      if (
-        distrust !== undefined && (distrust === REVOKED || this.#options.enroller === undefined)
-      ) {
+      const distrust = this.#trust.refusal(accepted, this.#options.enroller !== undefined);
+      if (distrust !== undefined) {
         this.#refuseUntrusted(driver, distrust);
         continue;
       }

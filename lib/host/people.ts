@@ -6,13 +6,21 @@ import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../errors.ts";
 import { Attempts } from "../identity/attempts.ts";
 import { Gatekeeper, type Person, type Verdict } from "../identity/gatekeeper.ts";
-import { counts, makeToken, tokenParts, type TokenRow } from "../identity/token.ts";
+import {
+  counts,
+  isPersons,
+  isUnique,
+  makeToken,
+  tokenParts,
+  type TokenRow,
+} from "../identity/token.ts";
 import type { Clock, Random } from "../platform/platform.ts";
 import type { AuditRow, Store } from "../store/store.ts";
 
 /** How often it is looked whether tokens came or went: `host token` changes the database beside the host. */
 const LOOK_MS = 2_000;
-const TOKENS_MAX = 1_000;
+/** Of people, and of nodes. */
+const TOKENS_MAX = 1_000, NODE_TOKENS_MAX = 10_000;
 /** Changes of one person at once, and how often after that. */
 const CHANGES_AT_ONCE = 100, CHANGE_MS = 2_000;
 const log = getLogger(["holdfast", "people"]);
@@ -60,7 +68,8 @@ export class People {
   }
   /** Whether anybody can log in. */
   get hasTokens(): boolean {
-    return this.#options.fixedToken !== "" || this.#rows.some(counts);
+    return this.#options.fixedToken !== "" ||
+      this.#rows.some((row) => isPersons(row) && counts(row));
   }
   /** All tokens that count, the oldest first. */
   get tokens(): ShownToken[] {
@@ -105,11 +114,13 @@ export class People {
   ): Promise<{ token: string; row: ShownToken }> {
     const { store, clock, random } = this.#options;
     const made = await makeToken(tokenParts(given, clock.wallMs()), random);
-    if (this.tokens.some(({ name }) => name === made.row.name)) {
+    if (isUnique(made.row) && this.tokens.some(({ name }) => name === made.row.name)) {
       throw new RangeError(`name: ${made.row.name} has a token already, revoke it first`);
     }
-    if (this.tokens.length >= TOKENS_MAX) {
-      throw new RangeError(`there are ${TOKENS_MAX} tokens already: revoke some`);
+    const isNodes = made.row.role === "node";
+    const most = isNodes ? NODE_TOKENS_MAX : TOKENS_MAX;
+    if (this.tokens.filter(({ role }) => (role === "node") === isNodes).length >= most) {
+      throw new RangeError(`there are ${most} tokens already: revoke some`);
     }
     await store.putToken(made.row);
     this.#know([...this.#rows, made.row]);

@@ -25,6 +25,7 @@ import type { Ledger } from "./ledger.ts";
 import type { EventLog } from "./event_log.ts";
 import type { Node, Registry } from "./registry.ts";
 import { Session, type SessionEffect, type SessionLimits } from "./session.ts";
+import type { Trust } from "./trust.ts";
 
 /** Counters over all sessions since the start. */
 export interface SessionCounters {
@@ -45,8 +46,9 @@ export interface SessionParts {
   readonly counters: SessionCounters;
   /** Gives certificates, where this host can. */
   readonly enroller?: Pick<Enroller, "answer"> | undefined;
+  readonly trust: Pick<Trust, "problem">;
   /** Who isn't trusted asks for something else than a certificate. */
-  readonly onDistrusted: (driver: SessionDriver) => void;
+  readonly onDistrusted: (driver: SessionDriver, reason: string) => void;
   readonly admit: (
     driver: SessionDriver,
     hello: Hello,
@@ -66,6 +68,8 @@ const REFUSALS: Readonly<Record<Exclude<Taken, "new" | "known">, [ErrorCode, str
 export class SessionDriver {
   readonly connection: Connection;
   nodeId: string | undefined;
+  /** What the node showed to prove who it is. */
+  token: string | undefined;
   node: Node | undefined;
   /** Set by whoever lets the node in; released when the session has ended. */
   ledger: Ledger | undefined;
@@ -84,7 +88,8 @@ export class SessionDriver {
     this.connection = connection;
     this.#parts = parts;
     const now = parts.clock.monotonicMs();
-    this.#session = new Session(parts.limits, connection.identity, now);
+    const identity = connection.distrust === undefined ? connection.identity : undefined;
+    this.#session = new Session(parts.limits, identity, now);
   }
 
   get isOpen(): boolean {
@@ -230,7 +235,6 @@ export class SessionDriver {
       // JSON allows it between tokens; whoever reads lines later may not.
       const line = received.includes("\r") ? received.replaceAll("\r", " ") : received;
       if (this.nodeId === undefined && isEnroll(line)) return await this.#enroll(line);
-      if (this.connection.distrust !== undefined) return this.#parts.onDistrusted(this);
       this.#perform(this.#session.receive(line, clock.monotonicMs()), line);
       const opening = this.#opening;
       if (opening !== undefined) {
@@ -247,12 +251,20 @@ export class SessionDriver {
   }
 
   #perform(effect: SessionEffect, line: string): void {
-    const { intake, registry, events } = this.#parts;
+    const { intake, registry, events, trust } = this.#parts;
+    const { distrust } = this.connection;
+    if (distrust !== undefined && this.nodeId === undefined && effect.kind !== "hello") {
+      return this.#parts.onDistrusted(this, distrust);
+    }
     switch (effect.kind) {
-      case "hello":
+      case "hello": {
         this.nodeId = effect.hello.node_id;
+        this.token = effect.hello.token;
+        const reason = trust.problem(this);
+        if (reason !== undefined) return this.#parts.onDistrusted(this, reason);
         this.#opening = this.#open(effect.hello, effect.encoding);
         return;
+      }
       case "record":
         return this.#taken(intake.record(this.node!, this.ledger!, effect.record, line));
       case "gap":

@@ -5,7 +5,15 @@
  */
 import { Attempts } from "./attempts.ts";
 import type { Role } from "./roles.ts";
-import { digestOf, isSame, isToken, tokenId, type TokenRow } from "./token.ts";
+import {
+  digestOf,
+  isPersons,
+  isSame,
+  isToken,
+  type PersonsToken,
+  tokenId,
+  type TokenRow,
+} from "./token.ts";
 
 /** Somebody who is let in. */
 export interface Person {
@@ -32,8 +40,8 @@ const CHECKS_MAX = 8;
 
 /** See the head of the file. Times are those of the clock that is handed in. */
 export class Gatekeeper {
-  #rows = new Map<string, TokenRow>();
-  #known = new Map<string, TokenRow>();
+  #rows = new Map<string, PersonsToken>();
+  #known = new Map<string, PersonsToken>();
   #attempts = new Attempts();
   /** By digest, those that are being checked. */
   #checks = new Map<string, Promise<boolean>>();
@@ -61,9 +69,10 @@ export class Gatekeeper {
     return this.#attempts.refused;
   }
 
-  /** All tokens that there are. Who has another one is out. */
-  know(rows: readonly TokenRow[]): void {
+  /** All tokens that there are; those of nodes are for the link alone. Who has another one is out. */
+  know(all: readonly TokenRow[]): void {
     const before = this.#rows;
+    const rows = all.filter(isPersons);
     this.#rows = new Map(rows.map((row) => [row.id, row]));
     // One of them may be right now.
     if (rows.some(({ id }) => !before.has(id))) this.#wrong.clear();
@@ -120,7 +129,7 @@ export class Gatekeeper {
   }
 
   /** Whether a token is right; `undefined` where too many others are being checked. Asked twice it is checked once. */
-  #check(token: string, digest: string, row: TokenRow): Promise<boolean | undefined> {
+  #check(token: string, digest: string, row: PersonsToken): Promise<boolean | undefined> {
     const running = this.#checks.get(digest);
     if (running !== undefined) return running;
     if (this.#checks.size >= CHECKS_MAX) return Promise.resolve(undefined);
@@ -131,14 +140,14 @@ export class Gatekeeper {
     return check;
   }
 
-  #remember(digest: string, row: TokenRow): void {
+  #remember(digest: string, row: PersonsToken): void {
     this.#known.set(digest, row);
     if (this.#known.size <= KNOWN_MAX) return;
     const [oldest] = this.#known.keys();
     this.#known.delete(oldest!);
   }
 
-  #verdictOf(row: TokenRow, address: string): Verdict {
+  #verdictOf(row: PersonsToken, address: string): Verdict {
     const isValid = () =>
       this.#rows.get(row.id)?.hash === row.hash &&
       (row.expires_wall_ms === null || this.#nowMs() < row.expires_wall_ms);

@@ -125,6 +125,7 @@ export class Node {
       nodeId,
       bootId,
       version,
+      token: settings.token,
       encodings: encodingsOf(settings.encoding),
       sendIntervalMs: () => this.#settings.send_interval_ms,
       reconnectMsMax: settings.reconnect_ms_max,

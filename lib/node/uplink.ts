@@ -55,6 +55,8 @@ export interface UplinkOptions {
   readonly nodeId: string;
   readonly bootId: string;
   readonly version: string;
+  /** By which it proves who it is where it has no certificate; empty for none. */
+  readonly token: string;
   readonly encodings: readonly Encoding[];
   readonly sendIntervalMs: () => number;
   readonly cfgVersion: () => number;
@@ -167,6 +169,7 @@ export class Uplink {
       epoch: this.#log.epoch,
       boot_id: this.#options.bootId,
       version: this.#options.version,
+      ...(this.#options.token === "" ? {} : { token: this.#options.token }),
       first_seq: this.#log.firstSeq,
       next_seq: this.#log.nextSeq,
       cfg_version: this.#options.cfgVersion(),

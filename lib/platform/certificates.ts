@@ -45,11 +45,15 @@ function belongs(certificate: X509Certificate, key: KeyObject): boolean {
   }
 }
 
-/** When the first of the certificates expires, in ms since 1970. The texts must be usable. */
+/**
+ * When the link stops for a certificate, in ms since 1970: the own one ends, or the last of the authorities. The texts
+ * must be usable.
+ */
 export function expiryMs({ ca, cert }: TlsOptions): number {
-  const own = cert === undefined ? [] : certificatesIn("tls_cert", cert).slice(0, 1);
-  const all = [...certificatesIn("tls_ca", ca), ...own];
-  return Math.min(...all.map(({ validTo }) => Date.parse(validTo)));
+  const ends = (name: string, pem: string) =>
+    certificatesIn(name, pem).map(({ validTo }) => Date.parse(validTo));
+  const own = cert === undefined ? Infinity : ends("tls_cert", cert)[0]!;
+  return Math.min(Math.max(...ends("tls_ca", ca)), own);
 }
 
 /** A serial number as all compare it: hexadecimal in lower case, without zeros in front. */

@@ -53,6 +53,8 @@ export const Hello = Type.Object({
   epoch: Type.String({ pattern: EPOCH_PATTERN }),
   boot_id: Type.String({ maxLength: 64 }),
   version: Text,
+  /** By which a node without a certificate proves who it is. */
+  token: Type.Optional(Type.String({ maxLength: 256 })),
   /** Oldest seq that the node still has; `next_seq` where it has none. */
   first_seq: Seq,
   /** The seq that its next record will get. */

@@ -4,7 +4,7 @@
  */
 import Type, { type TSchema } from "typebox";
 import { NodeSummary } from "../fleet/node_info.ts";
-import { type Role, ROLES } from "../identity/roles.ts";
+import { type Role, TOKEN_ROLES } from "../identity/roles.ts";
 import type { Param, Params } from "./params.ts";
 
 /** One path and method. */
@@ -83,7 +83,7 @@ const Series = Type.Object({
   complete: Type.Boolean(),
 }, { title: "Series" });
 
-const role = Type.Union(ROLES.map((name) => Type.Literal(name)));
+const role = Type.Union(TOKEN_ROLES.map((name) => Type.Literal(name)));
 const Token = Type.Object({
   id: text,
   name: text,

@@ -317,5 +317,5 @@ Deno.test("what must not be shown is not: the host's token is a secret in logs, 
     ...Object.entries(HOST_SETTINGS as SettingTable),
   ]
     .filter(([, { secret }]) => secret).map(([name]) => name);
-  assertEquals(secrets, ["http_token", "http_token"]);
+  assertEquals(secrets, ["token", "http_token", "http_token"]);
 });

@@ -47,6 +47,7 @@ class Bench {
       nodeId: "a",
       bootId: "b",
       version: "1",
+      token: "",
       encodings: ["ndjson"],
       sendIntervalMs: () => this.sendIntervalMs,
       cfgVersion: () => 0,

@@ -47,6 +47,7 @@ class Bench {
       nodeId: "a",
       bootId: "b",
       version: "1",
+      token: "",
       encodings: ["block", "ndjson"],
       sendIntervalMs: () => 1_000,
       cfgVersion: () => 0,

@@ -43,6 +43,7 @@ export function greeting(log: UplinkLog, more: Partial<UplinkOptions> = {}): Upl
     nodeId: "a",
     bootId: "b",
     version: "1",
+    token: "",
     encodings: ["ndjson"],
     sendIntervalMs: () => 1_000,
     cfgVersion: () => 0,

@@ -95,6 +95,58 @@ realTest(
 );
 
 realTest(
+  "a node without a certificate proves itself by its token over TLS; revoking it ends the session within seconds",
+  async () => {
+    const directory = await Deno.makeTempDir({ prefix: "holdfast-tls-" });
+    makeCertificates(directory);
+    const address = `localhost:${freePort()}`;
+    const host = await new Process("host", [
+      ...["--listen", address.replace("localhost", "127.0.0.1"), "--data", `${directory}/host`],
+      ...["--tls-ca", `${directory}/ca.pem`],
+      ...["--tls-cert", `${directory}/localhost.pem`, "--tls-key", `${directory}/localhost.key`],
+    ]).ready();
+    const command = async (...args: string[]) => {
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", "host.ts", "token", ...args],
+        env: { HOLDFAST_DATA: "" },
+      }).output();
+      assertEquals(code, 0, new TextDecoder().decode(stderr));
+      return new TextDecoder().decode(stdout).trim();
+    };
+    const data = ["--data", `${directory}/host`];
+    const token = await command("create", "--role", "node", "--name", "pump-7", ...data);
+    const node = (id: string, shown: string) =>
+      new Process("node", [
+        ...["--id", id, "--host", address, "--data", `${directory}/${id}-data`],
+        ...["--tls-ca", `${directory}/ca.pem`, "--token", shown],
+        ...["--send-interval-ms", "100", "--reconnect-ms-max", "200"],
+      ]).ready();
+    const good = await node("pump-7", token), liar = await node("pump-8", token);
+    assert(await comes(async () => (await host.status()).store.records >= 30), host.log);
+    assertMatch((await liar.status()).link.last_error, /forbidden.*token is that of "pump-7"/);
+    assertMatch(await command("ls", ...data), /node {6}.*pump-7/);
+    await command("revoke", "pump-7", ...data);
+    const isOut = async () => (await good.status()).link.state !== "connected";
+    assert(await comes(isOut), good.log);
+    assertMatch((await good.status()).link.last_error, /forbidden.*was revoked/);
+    const second = await command("create", "--role", "node", "--name", "pump-7", ...data);
+    await good.stop();
+    const again = await node("pump-7", second);
+    const isDrained = async () => {
+      const known = (await host.status()).nodes
+        .find(({ node_id }: { node_id: string }) => node_id === "pump-7");
+      return known.connected && known.high_acked > 60 && known.gap_records === 0;
+    };
+    assert(await comes(isDrained), again.log);
+    for (const process of [host, good, liar, again]) {
+      assert(!process.log.includes(token) && !process.log.includes(second));
+    }
+    for (const process of [again, liar, host]) assertEquals(await process.stop(), 0);
+    await Deno.remove(directory, { recursive: true });
+  },
+);
+
+realTest(
   "a certificate is renewed under a running host and node, by address, and each side says what is wrong with one",
   async () => {
     const directory = await Deno.makeTempDir({ prefix: "holdfast-tls-" });

@@ -1,5 +1,5 @@
 /** Tokens and the audit trail in the database. */
-import { isRole } from "../../identity/roles.ts";
+import { isTokenRole } from "../../identity/roles.ts";
 import type { TokenRow } from "../../identity/token.ts";
 import type { Database } from "../../platform/sqlite.ts";
 import type { AuditRow, HistoryQuery, StoredAudit } from "../store.ts";
@@ -12,7 +12,7 @@ const AUDIT_MAX = 100_000;
 export function readTokens(db: Database): TokenRow[] {
   return db.sql("SELECT * FROM tokens ORDER BY created_wall_ms, id").all().flatMap((row) => {
     const { id, name, role, hash, created_wall_ms, expires_wall_ms } = row;
-    if (!isRole(role)) return [];
+    if (!isTokenRole(role)) return [];
     return [{
       id: String(id),
       name: String(name),
