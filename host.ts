@@ -6,7 +6,8 @@ import { forgetCommand } from "./lib/cli/forget.ts";
 import { nodesCommand } from "./lib/cli/nodes.ts";
 import { fail, writeLog } from "./lib/cli/output.ts";
 import { pkiCommand } from "./lib/cli/pki.ts";
-import { pkiFiles, textIn, tlsPathsOf } from "./lib/cli/pki_files.ts";
+import { readIssuing, tagIn } from "./lib/cli/issuing.ts";
+import { isThere, pkiFiles, textIn, tlsPathsOf } from "./lib/cli/pki_files.ts";
 import { renewHost } from "./lib/cli/renewal.ts";
 import { stopSignal } from "./lib/cli/stop.ts";
 import { tailCommand } from "./lib/cli/tail.ts";
@@ -103,14 +104,14 @@ function tlsOf(settings: HostSettings): TlsOptions | undefined {
 
 /** What gives devices their certificates; `undefined` where the host has no authority of its own. */
 function enrollerOf(settings: HostSettings, store: Store): Enroller | undefined {
-  const { ca, caKey, cert: own } = pkiFiles(settings.data, "host");
-  const cert = textIn(ca), ownText = textIn(own);
-  if (
-    cert === undefined || ownText === undefined || tlsPathsOf(settings, "host").tls_cert !== own
-  ) return undefined;
+  const { ca, cert: own } = pkiFiles(settings.data, "host");
+  const ownText = textIn(own);
+  if (!isThere(ca) || ownText === undefined || tlsPathsOf(settings, "host").tls_cert !== own) {
+    return undefined;
+  }
   return new Enroller({
     ...{ store, clock: denoClock, random: denoRandom },
-    authority: { cert, key: textIn(caKey) },
+    issuing: () => readIssuing(settings.data),
     hostNames: readCertificate(ownText).names,
     days: settings.certificate_days,
     lateDays: settings.renew_late_days,
@@ -184,6 +185,7 @@ async function run(args: readonly string[]): Promise<void> {
       faults,
       isInsecure,
       enroller: enrollerOf(settings, store),
+      authorities: () => tagIn(textIn(pkiFiles(settings.data, "host").ca)),
     });
     log.info("host {version} listening for nodes on {address}", {
       version: VERSION,

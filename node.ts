@@ -177,7 +177,7 @@ async function run(args: readonly string[]): Promise<void> {
   let web: Served | undefined;
   const users = { renew: (tls: TlsOptions) => (transport.renew(tls), web?.renew(tls)) };
   const renew = keepRenewed(users, tlsPathsOf(settings, "node"), tls);
-  renewNode(settings.data, settings.host.split(","), renew);
+  const renewal = renewNode(settings.data, settings.host.split(","), renew);
   await lockOrExit(settings.data);
   let node: Node;
   try {
@@ -197,6 +197,7 @@ async function run(args: readonly string[]): Promise<void> {
       sensors: denoSensorRuntime,
       bootId: crypto.randomUUID(),
       osBootId: osBootId(),
+      onAuthorities: renewal.heard,
     });
     if (settings.http !== "off") web = await serveWeb(node, settings, tls);
   } catch (error) {

@@ -1,10 +1,10 @@
 /** `node enroll`: a device gets its certificate, once and for good. Part of the executables. */
 import { NODE_SETTINGS } from "../config/node_settings.ts";
+import { authoritiesIn, follow, signerOf } from "../identity/authorities.ts";
 import { ask } from "../identity/enrolment_client.ts";
 import { readEnrolmentToken } from "../identity/enrolment_token.ts";
 import {
   fingerprintOf,
-  isSignedBy,
   keyOfRequest,
   makeKey,
   makeRequest,
@@ -61,19 +61,20 @@ async function enroll(
   const unverified = denoTransport({ ca: "", isUnverified: true });
   const told = await ask(unverified, host, {}, AbortSignal.timeout(ANSWER_MS));
   // What is trusted from here on is exactly what the fingerprint speaks of.
-  const ca = onlyCertificate(told.ca);
-  if (fingerprintOf(ca) !== fingerprint) {
+  const ca = authoritiesIn(told.ca).find((authority) => fingerprintOf(authority) === fingerprint);
+  if (ca === undefined) {
     throw new Error(`${host} isn't the host that made this token: nothing was told to it`);
   }
   const csr = await makeRequest(key, nodeId);
   const wanted = { token: text, csr };
   const answer = await ask(denoTransport({ ca }), host, wanted, AbortSignal.timeout(ANSWER_MS));
   const cert = answer.cert === undefined ? undefined : onlyCertificate(answer.cert);
-  if (cert === undefined || !await isSignedBy(cert, ca)) {
+  const trusted = await follow([ca], answer);
+  if (cert === undefined || await signerOf(cert, trusted) === undefined) {
     throw new Error(`${host} gave a certificate that its authority didn't sign`);
   }
   const { names, key: certified } = readCertificate(cert);
   if (certified !== await keyOfRequest(csr)) throw new Error(`${host} certified another key`);
   if (names[0] !== nodeId) throw new Error(`${host} gave a certificate for ${names[0]}`);
-  writePkiFiles(files.directory, { [files.ca]: ca, [files.cert]: cert });
+  writePkiFiles(files.directory, { [files.ca]: trusted.join(""), [files.cert]: cert });
 }

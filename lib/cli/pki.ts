@@ -1,5 +1,6 @@
 /** `host pki`: the authority of a fleet, and the certificates that it gave. Part of the executables. */
 import { HOST_SETTINGS } from "../config/host_settings.ts";
+import { authoritiesIn } from "../identity/authorities.ts";
 import { invite } from "../identity/enrolment_token.ts";
 import {
   fingerprintOf,
@@ -23,13 +24,13 @@ import { parseSpan } from "../times.ts";
 import { noteByHand, openBeside } from "./beside.ts";
 import { type CommandValues, runCommand, textOf, UsageError } from "./command.ts";
 import { print } from "./output.ts";
+import { readIssuing } from "./issuing.ts";
+import { AUTHORITY_DAYS, beginRotation, finishRotation, nodesBehind } from "./pki_rotate.ts";
 import { demandOwner, isThere, pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
 import { clean } from "./terminal_text.ts";
 
 const DATA = HOST_SETTINGS.data.default;
 const DAY_MS = 86_400_000;
-/** How long an authority counts: longer than devices live. */
-const AUTHORITY_DAYS = 20 * 365;
 const TOKEN_MS = 7 * DAY_MS;
 const USAGE =
   `host pki: the authority of a fleet, and the certificates that it gave. A host may run on the directory.
@@ -39,16 +40,22 @@ Usage: host pki init --name HOST [--name HOST|ADDRESS ...] [--data ${DATA}]
        host pki ls [--json] [--data ${DATA}]
        host pki revoke NODE|SERIAL [--data ${DATA}]
        host pki sign FILE.csr --name NAME [--kind node|host] [--data ${DATA}]
+       host pki rotate [--finish [--force]] [--data ${DATA}]
 
 init makes an authority and the host's certificate, for the names and addresses that nodes connect to; the host uses
 them at its next start. token prints a token for one device: node enroll TOKEN --host HOST:7400 gives it a certificate,
 once. From then on host and nodes renew theirs by themselves. revoke ends the sessions of a device within a second.
 The key of the authority is DIR/pki/ca.key: it may be kept elsewhere, then the host doesn't sign, and sign does, where
-the key is.`;
+the key is. rotate makes another authority: nodes hear of it and renew while they are connected, ls says which still have
+to; --finish drops the former one.`;
 
 /** Runs the subcommand; resolves with the exit status. */
 export function pkiCommand(args: readonly string[]): Promise<number> {
-  const flags = { text: ["data", "expires", "kind"], list: ["name"], flag: ["json"] };
+  const flags = {
+    text: ["data", "expires", "kind"],
+    list: ["name"],
+    flag: ["json", "finish", "force"],
+  };
   const command = { program: "host", name: "pki", usage: USAGE, flags } as const;
   return runCommand(command, args, async (values, [verb = "", subject, ...more]) => {
     const verbs: Readonly<Record<string, () => Promise<void>>> = {
@@ -57,9 +64,12 @@ export function pkiCommand(args: readonly string[]): Promise<number> {
       ls: () => list(values),
       revoke: () => revoke(values, subject!),
       sign: () => signFile(values, subject!),
+      rotate: () => rotate(values),
     };
-    if (!Object.hasOwn(verbs, verb)) throw new UsageError("say init, token, ls, revoke or sign");
-    const needsSubject = verb !== "init" && verb !== "ls";
+    if (!Object.hasOwn(verbs, verb)) {
+      throw new UsageError("say init, token, ls, revoke, sign or rotate");
+    }
+    const needsSubject = ["token", "revoke", "sign"].includes(verb);
     if (more.length > 0 || needsSubject !== (subject !== undefined)) {
       throw new UsageError(
         needsSubject ? `say host pki ${verb} and what` : `unexpected "${subject}"`,
@@ -110,21 +120,32 @@ async function token(values: CommandValues, nodeId: string): Promise<void> {
   const spanMs = expires === undefined ? TOKEN_MS : parseSpan(expires);
   if (spanMs === undefined) throw new RangeError("--expires: expected a time as 12h or 7d");
   const files = pkiFiles(dataOf(values), "host");
-  const ca = textIn(files.ca), own = textIn(files.cert);
-  if (ca === undefined) throw new Error("there is no authority: host pki init makes one");
+  const { shown } = await readIssuing(dataOf(values));
+  const own = textIn(files.cert);
   if (own !== undefined && readCertificate(own).names.includes(nodeId)) {
     throw new Error(`"${nodeId}" is a name of the host: a node that had it could pass for it`);
   }
   const db = await openBeside(dataOf(values));
   const span = { nowMs: denoClock.wallMs(), spanMs };
-  const { token: made, row } = invite(fingerprintOf(ca), nodeId, span, denoRandom);
+  const { token: made, row } = invite(fingerprintOf(shown), nodeId, span, denoRandom);
   putEnrolment(db, row);
   noteByHand(db, { action: "pki_token", target: nodeId });
   print(made);
 }
 
+function rotate(values: CommandValues): Promise<void> {
+  const isForced = values.force !== undefined;
+  if (values.finish !== undefined) return finishRotation(dataOf(values), isForced);
+  if (isForced) throw new RangeError("--force goes with --finish");
+  return beginRotation(dataOf(values));
+}
+
 async function list(values: CommandValues): Promise<void> {
-  const rows = readCertificates(await openBeside(dataOf(values)));
+  const db = await openBeside(dataOf(values));
+  const rows = readCertificates(db);
+  const ca = textIn(pkiFiles(dataOf(values), "host").ca);
+  const [newest, former] = ca === undefined ? [] : authoritiesIn(ca);
+  const behind = former === undefined ? [] : nodesBehind(db, newest!);
   if (values.json !== undefined) return rows.forEach((row) => print(JSON.stringify(row)));
   if (rows.length === 0) print("no certificates: host pki token NODE, then node enroll");
   for (const { serial, node_id, not_after_ms, revoked_wall_ms } of rows) {
@@ -134,7 +155,8 @@ async function list(values: CommandValues): Promise<void> {
       : days < 0
       ? `ended ${-days} days ago`
       : `${days} days left`;
-    print(`${serial}  ${node_id.padEnd(24)}  ${state}`);
+    const note = behind.includes(node_id) ? ", of the former authority" : "";
+    print(`${serial}  ${node_id.padEnd(24)}  ${state}${note}`);
   }
 }
 
@@ -166,12 +188,10 @@ async function signFile(values: CommandValues, path: string): Promise<void> {
   const names = namesOf(values), { kind = "node" } = values;
   if (kind !== "node" && kind !== "host") throw new RangeError("--kind: expected node or host");
   const files = pkiFiles(dataOf(values), "host");
-  const cert = textIn(files.ca), key = textIn(files.caKey);
-  if (cert === undefined || key === undefined) {
-    throw new Error(`${files.ca} and ${files.caKey} are needed`);
-  }
+  const { signer } = await readIssuing(dataOf(values));
+  if (signer === undefined) throw new Error(`${files.caKey}, the key of ${files.ca}, is needed`);
   const days = HOST_SETTINGS.certificate_days.default, nowMs = denoClock.wallMs();
-  const made = await sign({ cert, key }, Deno.readTextFileSync(path), {
+  const made = await sign(signer, Deno.readTextFileSync(path), {
     ...{ names, kind, nowMs, days },
   }, denoRandom);
   const { serial, notAfterMs } = readCertificate(made);

@@ -9,6 +9,9 @@ export interface PkiFiles {
   readonly directory: string;
   readonly ca: string;
   readonly caKey: string;
+  /** While one authority is changed for another: the former one's key, and its word for the newer. */
+  readonly caFormerKey: string;
+  readonly cross: string;
   readonly cert: string;
   readonly key: string;
 }
@@ -20,6 +23,8 @@ export function pkiFiles(data: string, who: "host" | "node"): PkiFiles {
     directory,
     ca: `${directory}/ca.pem`,
     caKey: `${directory}/ca.key`,
+    caFormerKey: `${directory}/ca-former.key`,
+    cross: `${directory}/ca-cross.pem`,
     cert: `${directory}/${who}.pem`,
     key: `${directory}/${who}.key`,
   };

@@ -5,10 +5,10 @@
 import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../errors.ts";
 import { invite, readEnrolmentToken } from "../identity/enrolment_token.ts";
+import { signerOf } from "../identity/authorities.ts";
 import {
   type Authority,
   fingerprintOf,
-  isSignedBy,
   keyOfRequest,
   readCertificate,
   sign,
@@ -18,6 +18,18 @@ import type { Enroll, Enrolled } from "../protocol/enrolment.ts";
 import type { ErrorCode } from "../protocol/message.ts";
 import { isNodeId } from "../protocol/record.ts";
 import type { CertificateRow, RenewedFrom, Store } from "../store/store.ts";
+
+/** The authorities of a host. */
+export interface Issuing {
+  /** Those that count, the newest first. */
+  readonly trusted: readonly string[];
+  /** The former one's word for the newest, where there are two. */
+  readonly cross?: string | undefined;
+  /** The one that signed the host's own certificate. */
+  readonly shown: string;
+  /** The newest, unless its key is kept elsewhere. */
+  readonly signer?: Authority | undefined;
+}
 
 /** See {@linkcode Enroller}. */
 export interface EnrollerOptions {
@@ -31,8 +43,8 @@ export interface EnrollerOptions {
   >;
   readonly clock: Clock;
   readonly random: Random;
-  /** The authority, and its key where it isn't kept elsewhere. */
-  readonly authority: { readonly cert: string; readonly key?: string | undefined };
+  /** What to sign with, as it is now. */
+  readonly issuing: () => Promise<Issuing>;
   /** Names of the host itself: a node that had one could pass for it. */
   readonly hostNames: readonly string[];
   /** How long a certificate counts. */
@@ -69,7 +81,7 @@ export class Enroller {
    * name is none.
    */
   async invite(nodeId: string, spanMs: number): Promise<string> {
-    const { store, clock, random, authority, hostNames } = this.#options;
+    const { store, clock, random, issuing, hostNames } = this.#options;
     if (!isNodeId(nodeId)) {
       throw new RangeError(
         "node_id: expected the name of a node: letters, digits, '.', '_' or '-'",
@@ -77,23 +89,24 @@ export class Enroller {
     }
     if (hostNames.includes(nodeId)) throw new RangeError("node_id: that is a name of the host");
     const span = { nowMs: clock.wallMs(), spanMs };
-    const { token, row } = invite(fingerprintOf(authority.cert), nodeId, span, random);
+    const { shown } = await issuing();
+    const { token, row } = invite(fingerprintOf(shown), nodeId, span, random);
     await store.putEnrolment(row);
     return token;
   }
 
   /** Answers a request from `peer`. Never rejects. */
   async answer(request: Enroll, peer: string): Promise<EnrolAnswer> {
-    const { authority } = this.#options;
     const { token, cert, csr } = request;
-    if (csr === undefined) return { type: "enrolled", ca: authority.cert };
-    if (authority.key === undefined) {
-      return refused("this host can't sign: the key of its authority is kept elsewhere");
-    }
-    const signer = { cert: authority.cert, key: authority.key };
     try {
+      const { trusted, cross, signer } = await this.#options.issuing();
+      const told = { type: "enrolled", ca: trusted.join(""), ...(cross ? { cross } : {}) } as const;
+      if (csr === undefined) return told;
+      if (signer === undefined) {
+        return refused("this host can't sign: the key of its authority is kept elsewhere");
+      }
       const made = token === undefined
-        ? await this.#renew(signer, cert ?? "", csr)
+        ? await this.#renew(signer, trusted, cert ?? "", csr)
         : await this.#enroll(signer, token, csr);
       const { nodeId, serial } = made;
       const action = token === undefined ? "renew" : "enroll";
@@ -103,7 +116,7 @@ export class Enroller {
           ...{ action, node: nodeId, reason: oneLine(error) },
         })
       );
-      return { type: "enrolled", ca: authority.cert, cert: made.cert };
+      return { ...told, cert: made.cert };
     } catch (error) {
       log.warn("{peer}: no certificate: {reason}", { peer, reason: oneLine(error) });
       return refused(oneLine(error));
@@ -128,11 +141,16 @@ export class Enroller {
   }
 
   /** Anybody may ask for that, and to look at what they show takes a while: few at once. Throws one line. */
-  async #renew(signer: Authority, cert: string, csr: string): Promise<Made> {
+  async #renew(
+    signer: Authority,
+    trusted: readonly string[],
+    cert: string,
+    csr: string,
+  ): Promise<Made> {
     if (this.#renewals >= RENEWALS_MAX) throw new Error("too many ask at once: try again later");
     this.#renewals++;
     try {
-      const { nodeId, from } = await this.#ownerOf(cert, csr);
+      const { nodeId, from } = await this.#ownerOf(trusted, cert, csr);
       const made = await this.#sign(signer, csr, nodeId);
       const isKept = await this.#options.store.renewCertificate(made.row, from);
       if (!isKept) throw new Error("the certificate is revoked");
@@ -143,19 +161,23 @@ export class Enroller {
   }
 
   /** Whose certificate it is that is shown with a request of the same key. Throws one line. */
-  async #ownerOf(cert: string, csr: string): Promise<{ nodeId: string; from: RenewedFrom }> {
-    const { clock, authority, lateDays } = this.#options;
+  async #ownerOf(
+    trusted: readonly string[],
+    cert: string,
+    csr: string,
+  ): Promise<{ nodeId: string; from: RenewedFrom }> {
+    const { clock, lateDays } = this.#options;
     const { serial, names: [nodeId = ""], notBeforeMs, notAfterMs, key } = readCertificate(cert);
-    if (!await isSignedBy(cert, authority.cert)) {
-      throw new Error("the certificate is of another authority");
-    }
+    const signer = await signerOf(cert, trusted);
+    if (signer === undefined) throw new Error("the certificate is of another authority");
     if (key !== await keyOfRequest(csr)) throw new Error("a renewal keeps its key");
     if (!isNodeId(nodeId)) throw new Error("the certificate names no node");
     const nowMs = clock.wallMs();
     if (notAfterMs + lateDays * DAY_MS < nowMs) {
       throw new Error(`the certificate ended more than ${lateDays} days ago: enroll anew`);
     }
-    if (notAfterMs - nowMs > (notAfterMs - notBeforeMs) / 2) {
+    const isNewest = signer === trusted[0];
+    if (isNewest && notAfterMs - nowMs > (notAfterMs - notBeforeMs) / 2) {
       throw new Error("the certificate counts for long: renew it when less than half is left");
     }
     return { nodeId, from: { serial, fromMs: notBeforeMs } };

@@ -55,6 +55,8 @@ export interface HostOptions {
   readonly isInsecure?: boolean;
   /** Gives devices their certificates. */
   readonly enroller?: Enroller | undefined;
+  /** What stands for the authorities whose certificates it gives, as they are now; see `tagOf`. */
+  readonly authorities?: () => string | undefined;
 }
 
 /** The part of the options that settings decide. */
@@ -68,6 +70,7 @@ export function limitsOf(settings: HostSettings): Omit<
   | "faults"
   | "isInsecure"
   | "enroller"
+  | "authorities"
 > {
   return {
     listen: settings.listen,
@@ -431,11 +434,12 @@ export class Host {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       await clock.sleepUntil(clock.monotonicMs() + broadcastMs, signal);
+      const authorities = this.#options.authorities?.();
       for (const [nodeId, driver] of this.#admission.sessions) {
         const desired = this.configs.desired(nodeId);
         // One that was set while the node was being let in.
         if (desired !== undefined) driver.pushConfig(desired);
-        driver.broadcast(desired?.cfg_version ?? 0);
+        driver.broadcast(desired?.cfg_version ?? 0, authorities);
       }
     }
   }

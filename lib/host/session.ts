@@ -78,8 +78,8 @@ export class Session {
   #hello: Hello | undefined;
   #shapes: RecordShapes | undefined;
   #silentAtMs: number;
-  /** What the node was told last: acks, credit, version of the configuration. */
-  #told = { highAcked: 0, ranges: "[]", credit: { records: 0, bytes: 0 }, cfgVersion: 0 };
+  /** What the node was told last: acks, credit, version of the configuration, authorities. */
+  #told = { highAcked: 0, ranges: "[]", credit: { records: 0, bytes: 0 }, cfgVersion: 0, ca: "" };
   #creditBytesMax = 0;
   #isAckOwed = false;
 
@@ -154,6 +154,7 @@ export class Session {
       ranges: JSON.stringify(ranges.slice(0, ACK_RANGES_MAX)),
       credit,
       cfgVersion: newer ? config.cfg_version : this.#hello!.cfg_version,
+      ca: "",
     };
     this.#creditBytesMax = credit.bytes;
     return {
@@ -211,14 +212,17 @@ export class Session {
     return { type: "config_update", ...config };
   }
 
-  /** Shows the node that the host lives. */
-  broadcast(wallMs: number, cfgVersion: number): Broadcast | undefined {
+  /** Shows the node that the host lives, and `ca`, which stands for the authorities, unless it was told. */
+  broadcast(wallMs: number, cfgVersion: number, ca?: string): Broadcast | undefined {
     if (this.#state !== "open") return undefined;
+    const isNews = ca !== undefined && ca !== this.#told.ca;
+    if (isNews) this.#told.ca = ca;
     return {
       type: "broadcast",
       host_id: this.#limits.hostId,
       ts_wall_ms: wallMs,
       cfg_version: cfgVersion,
+      ...(isNews ? { ca } : {}),
     };
   }
 

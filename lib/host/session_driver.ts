@@ -149,9 +149,11 @@ export class SessionDriver {
   }
 
   /** Shows the node that the host lives; left out while the node doesn't read. */
-  broadcast(cfgVersion: number): void {
+  broadcast(cfgVersion: number, authorities: string | undefined): void {
     if (this.#closed || this.#sending > 0) return;
-    const message = this.#session.broadcast(this.#parts.clock.wallMs(), cfgVersion);
+    // Who has no certificate of theirs has nothing to renew.
+    const ca = this.connection.serial === undefined ? undefined : authorities;
+    const message = this.#session.broadcast(this.#parts.clock.wallMs(), cfgVersion, ca);
     if (message !== undefined) this.#send(message);
   }
 

@@ -3,7 +3,7 @@
  * PKCS #10 (RFC 2986). The library is loaded when it is first needed: a node needs it some times a year.
  */
 import { Buffer } from "node:buffer";
-import { createHash, webcrypto, X509Certificate } from "node:crypto";
+import { createHash, createPublicKey, webcrypto, X509Certificate } from "node:crypto";
 import { isIpAddress } from "../platform/address.ts";
 import { serialText } from "../platform/certificates.ts";
 import type { Random } from "../platform/platform.ts";
@@ -59,14 +59,15 @@ export async function makeKey(): Promise<string> {
   return pem("PRIVATE KEY", new Uint8Array(bytes));
 }
 
-/** A new authority of that name. */
+/** A new authority of that name, with a new key unless one is given. */
 export async function makeAuthority(
   name: string,
   { nowMs, days }: { nowMs: number; days: number },
   random: Pick<Random, "bytes">,
+  given?: string,
 ): Promise<Authority> {
   const x509 = await library();
-  const key = await makeKey();
+  const key = given ?? await makeKey();
   const made = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialOf(random),
     name: [{ CN: [name] }],
@@ -84,6 +85,64 @@ export async function makeAuthority(
     ],
   });
   return { cert: made.toString("pem") + "\n", key };
+}
+
+/** A certificate by one authority for the key and name of another. */
+export async function certify(
+  authority: string,
+  by: Authority,
+  random: Pick<Random, "bytes">,
+): Promise<string> {
+  const x509 = await library();
+  const of = new x509.X509Certificate(derOf(authority) as never);
+  const issuer = new x509.X509Certificate(derOf(by.cert) as never);
+  const made = await x509.X509CertificateGenerator.create({
+    serialNumber: serialOf(random),
+    subject: of.subject,
+    issuer: issuer.subject,
+    notBefore: of.notBefore,
+    notAfter: of.notAfter,
+    signingAlgorithm: ALGORITHM,
+    publicKey: of.publicKey,
+    signingKey: (await keysOf(by.key)).privateKey,
+    extensions: [new x509.BasicConstraintsExtension(true, 0, true)],
+  });
+  return made.toString("pem") + "\n";
+}
+
+/**
+ * Whether two certificates are of the same authority: both stand for one, of the same name and key. Never throws. That
+ * they stand for one is what keeps a certificate of a host or node from passing for the word of its authority.
+ */
+export async function isSameAuthority(one: string, other: string): Promise<boolean> {
+  const x509 = await library();
+  try {
+    const areAuthorities = [one, other].every((cert) =>
+      new X509Certificate(Buffer.from(derOf(cert))).ca
+    );
+    if (!areAuthorities) return false;
+    const [a, b] = [one, other].map((cert) => new x509.X509Certificate(derOf(cert) as never));
+    return a!.subject === b!.subject &&
+      Buffer.from(a!.publicKey.rawData).equals(Buffer.from(b!.publicKey.rawData));
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a key is that of a certificate. Never throws. */
+export function isKeyOf(key: string, cert: string): boolean {
+  try {
+    const own = createPublicKey(key).export({ type: "spki", format: "der" });
+    const certified = new X509Certificate(Buffer.from(derOf(cert))).publicKey;
+    return own.equals(certified.export({ type: "spki", format: "der" }));
+  } catch {
+    return false;
+  }
+}
+
+/** From when a certificate counts, without the hour that is allowed for clocks; in ms since 1970. */
+export function madeAtMs(cert: string): number {
+  return Date.parse(new X509Certificate(Buffer.from(derOf(cert))).validFrom) + SKEW_MS;
 }
 
 /** Asks for a certificate for that key. */

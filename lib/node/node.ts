@@ -43,6 +43,8 @@ export interface NodeOptions {
   readonly bootId: string;
   /** Identity of this run of the operating system. */
   readonly osBootId: string;
+  /** The host told what stands for the authorities that it trusts; see `tagOf`. */
+  readonly onAuthorities?: ((tag: string) => void) | undefined;
 }
 
 const DISK_CHECK_MS = 10_000;
@@ -140,6 +142,7 @@ export class Node {
         missed_ticks: this.#sampler.missedTicks,
       }),
       onConfig: (received) => config.receive(received),
+      onAuthorities: options.onAuthorities,
     });
     this.#status = new StatusSource({
       wal,

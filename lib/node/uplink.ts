@@ -99,6 +99,8 @@ export type UplinkEffect =
     readonly config?: VersionedConfig;
   }
   | { readonly kind: "config"; readonly config: VersionedConfig }
+  /** What stands for the authorities that the host's certificates are of. */
+  | { readonly kind: "authorities"; readonly tag: string }
   | Closed;
 
 /** Longest wait for the welcome. */
@@ -203,7 +205,9 @@ export class Uplink {
           config: { cfg_version: message.cfg_version, config: message.config },
         };
       case "broadcast":
-        return { kind: "none" };
+        return message.ca === undefined
+          ? { kind: "none" }
+          : { kind: "authorities", tag: message.ca };
     }
   }
 

@@ -49,6 +49,8 @@ export interface SessionOptions extends UplinkOptions {
   readonly heartbeat: () => Omit<Heartbeat, "type" | "final" | "ts_wall_ms" | "ts_mono_ms">;
   /** Applies a configuration and says what became of it. */
   readonly onConfig: (config: VersionedConfig) => Promise<Omit<ConfigApplied, "type">>;
+  /** The host told what stands for the authorities that it trusts. */
+  readonly onAuthorities?: ((tag: string) => void) | undefined;
   readonly onOpen: (encoding: Encoding, hostId: string) => void;
   readonly onTraffic: (records: number, sentBytes: number, receivedBytes: number) => void;
   readonly onAck: () => void;
@@ -199,6 +201,8 @@ export class UplinkSession {
         return this.#options.onAck();
       case "config":
         return this.#applyConfig(effect.config);
+      case "authorities":
+        return this.#options.onAuthorities?.(effect.tag);
       case "closed":
         if (effect.tell !== undefined) this.#tell(effect.tell, effect.reason);
         return this.close(effect);

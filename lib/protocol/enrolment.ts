@@ -20,10 +20,14 @@ export const Enroll = Type.Object({
 });
 export type Enroll = Type.Static<typeof Enroll>;
 
-/** The host's answer: the authority's certificate, and the node's where it asked for one. */
+/**
+ * The host's answer: the authority's certificate, with the former one's behind it while that counts, too, and the node's
+ * where it asked for one. `cross`: the former authority's certificate for the key of the newer one.
+ */
 export const Enrolled = Type.Object({
   type: Type.Literal("enrolled"),
   ca: Pem,
+  cross: Type.Optional(Pem),
   cert: Type.Optional(Pem),
 });
 export type Enrolled = Type.Static<typeof Enrolled>;

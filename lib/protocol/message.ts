@@ -125,6 +125,8 @@ export const Broadcast = Type.Object({
   ts_wall_ms: Type.Number(),
   /** The newest version that the host wants this node to have. */
   cfg_version: Version,
+  /** Stands for the authorities that the host's own certificates are of; once a session, and when they change. */
+  ca: Type.Optional(Type.String({ maxLength: 64 })),
 });
 /** Node's periodic sign of life; `final` on shutdown. */
 export const Heartbeat = Type.Object({

@@ -1,12 +1,14 @@
 /** Who gets a certificate, and that nobody else does. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Enroller } from "../../lib/host/enroller.ts";
+import { Enroller, type Issuing } from "../../lib/host/enroller.ts";
 import {
   type EnrolmentRow,
   makeEnrolmentToken,
   readEnrolmentToken,
 } from "../../lib/identity/enrolment_token.ts";
+import { vouchFor } from "../../lib/identity/authorities.ts";
 import {
+  type Authority,
   fingerprintOf,
   isSignedBy,
   makeAuthority,
@@ -33,7 +35,12 @@ const authority = await makeAuthority("fleet", { nowMs: NOW, days: 7_000 }, rand
 const key = await makeKey();
 const csr = await makeRequest(key, "pump-7");
 
-function setUp({ isOffline = false, atMs = NOW } = {}) {
+function only(authority: Authority, isOffline = false): Issuing {
+  const { cert } = authority;
+  return { trusted: [cert], shown: cert, ...(isOffline ? {} : { signer: authority }) };
+}
+
+function setUp({ isOffline = false, atMs = NOW, issuing = only(authority, isOffline) } = {}) {
   const tokens = new Map<string, EnrolmentRow>();
   const db = openDatabase(":memory:");
   const certificates = () => readCertificates(db);
@@ -52,7 +59,7 @@ function setUp({ isOffline = false, atMs = NOW } = {}) {
     },
     clock: new MachineClock(new Kernel(), atMs),
     random,
-    authority: isOffline ? { cert: authority.cert } : authority,
+    issuing: () => Promise.resolve(issuing),
     hostNames: ["host.example"],
     days: 90,
     lateDays: 400,
@@ -212,4 +219,22 @@ Deno.test("a device that is invited gets its certificate; nobody is invited unde
       false,
     );
   }
+});
+
+Deno.test("while the authority is changed certificates of the former one are renewed at once, by the newer", async () => {
+  const newer = await makeAuthority("fleet 2", { nowMs: NOW, days: 7_000 }, random);
+  const cross = await vouchFor(newer.cert, authority, random);
+  const trusted = [newer.cert, authority.cert];
+  const issuing = { trusted, cross, shown: authority.cert, signer: newer };
+  const { ask, gave, invite } = setUp({ issuing });
+  const old = await gave(NOW - DAY_MS);
+  const made = await ask({ cert: old, csr }) as { ca: string; cert: string; cross: string };
+  assertEquals([made.ca, made.cross], [trusted.join(""), cross]);
+  assert(await isSignedBy(made.cert, newer.cert));
+  assertMatch(String(await ask({ cert: made.cert, csr })), /counts for long/);
+  // The host still shows the former one's certificate.
+  const { fingerprint } = readEnrolmentToken(await invite("pump-8"))!;
+  assertEquals(fingerprint, fingerprintOf(authority.cert));
+  const after = setUp({ issuing: only(newer) });
+  assertMatch(String(await after.ask({ cert: old, csr })), /another authority/);
 });

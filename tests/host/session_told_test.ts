@@ -211,3 +211,15 @@ for (const [encodings, chosen] of CHOICES) {
     assertEquals(effect.kind === "hello" && effect.encoding, chosen);
   });
 }
+
+Deno.test("Session: what stands for the authorities is told once, and when it changes", () => {
+  const session = opened();
+  const told = (ca?: string) => session.broadcast(1, 0, ca)?.ca;
+  assertEquals([told("a"), told("a"), told("b"), told(), told("b")], [
+    "a",
+    undefined,
+    "b",
+    undefined,
+    undefined,
+  ]);
+});

@@ -28,6 +28,12 @@ class Fleet {
     assertEquals([code, error], [0, ""]);
     return out.trim();
   }
+  /** Runs `host` where it has to say no; what it said. */
+  async fails(...args: string[]): Promise<string> {
+    const { code, error } = await hostCommand(...args, "--data", this.path("host"));
+    assert(code !== 0);
+    return error;
+  }
   async startHost(under: readonly string[] = []): Promise<Process> {
     const listen = this.address.replace("localhost", "127.0.0.1");
     const args = ["--listen", listen, "--data", this.path("host")];
@@ -96,6 +102,60 @@ realTest(
     const secret = token.slice(48);
     for (const text of [host.log, node.log, trail]) assert(!text.includes(secret));
     for (const process of [node, host]) assertEquals(await process.stop(), 0);
+    await fleet.remove();
+  },
+);
+
+realTest(
+  "the authority is changed under a fleet that goes on sending; who wasn't there is named, and the former one is dropped",
+  async () => {
+    const fleet = await Fleet.make();
+    const host = await fleet.startHost(["env", "HOLDFAST_BROADCAST_MS=500"]);
+    for (const name of ["a", "away"]) {
+      const token = await fleet.host("pki", "token", name === "a" ? "pump-7" : "pump-8");
+      assertEquals(await fleet.enroll(name, token), "");
+    }
+    const before = await fleet.host("pki", "token", "pump-9");
+    const node = await fleet.startNode("a");
+    const stored = async () => (await host.status()).store.records;
+    await eventually("records come", async () => await stored() > 20, 20_000);
+    const serial = fleet.serial("a"), sessions = (await node.status()).link.sessions;
+
+    assertMatch(await fleet.host("pki", "rotate"), /2 nodes renew while they are connected/);
+    assertMatch(await fleet.fails("pki", "rotate"), /being changed already/);
+    await eventually("it renews", () => Promise.resolve(fleet.serial("a") !== serial), 40_000);
+    assertMatch(await fleet.fails("pki", "rotate", "--finish"), /1 nodes have .* alone: pump-8/);
+    assertMatch(await fleet.host("pki", "ls"), /pump-8 .*of the former authority/);
+    // Tokens from before and from now are good for devices that come meanwhile.
+    assertEquals(await fleet.enroll("b", before), "");
+    assertEquals(await fleet.enroll("c", await fleet.host("pki", "token", "pump-10")), "");
+    const away = await fleet.startNode("away");
+    await eventually(
+      "who was away renews",
+      async () => !(await fleet.host("pki", "ls")).includes("former authority"),
+      40_000,
+    );
+
+    await fleet.host("pki", "rotate", "--finish");
+    const authority = () => Deno.readTextFileSync(fleet.path("a/pki/ca.pem"));
+    const isNew = () => authority() === Deno.readTextFileSync(fleet.path("host/pki/ca.pem"));
+    await eventually("the former one is forgotten", () => Promise.resolve(isNew()), 40_000);
+    assertEquals((await node.status()).link.sessions, sessions, "no session was cut over it");
+    await node.kill();
+    const again = await fleet.startNode("a");
+    const { next_seq } = await again.status();
+    await eventually(
+      "all is stored",
+      async () => {
+        const { high_acked, gaps } = await again.status();
+        return high_acked > next_seq && gaps.length === 0;
+      },
+      20_000,
+    );
+    assertEquals(await fleet.enroll("d", await fleet.host("pki", "token", "pump-11")), "");
+    const actions = await fleet.host("audit");
+    for (const action of ["pki_rotate ", "pki_rotate_finish"]) assert(actions.includes(action));
+    for (const process of [again, away, host]) assertEquals(await process.stop(), 0);
     await fleet.remove();
   },
 );
