@@ -65,6 +65,9 @@ function checkTogether(settings: HostSettings): FaultSpec[] {
       2,
     );
   }
+  if (settings.http_mtls && tlsPathsOf(settings, "host").tls_cert === "") {
+    fail("host", "http_mtls needs certificates: see host pki init", 2);
+  }
   if (settings.unprocessed_bytes_max > settings.inflight_bytes_total) {
     fail("host", "unprocessed_bytes_max must be at most inflight_bytes_total", 2);
   }
@@ -138,11 +141,13 @@ async function serveWeb(
       data: settings.data,
     });
   }
-  const secured = exposed ? tls : undefined;
+  const isMutual = settings.http_mtls;
+  const secured = (exposed || isMutual) && tls !== undefined ? { ...tls, isMutual } : undefined;
   const app = createHostApp(host, {
     clock: denoClock,
     people,
     isSecure: secured !== undefined,
+    isMutual,
     metricsPerNode: settings.metrics_per_node,
     memoryBytes: () => Deno.memoryUsage().rss,
   });

@@ -110,15 +110,21 @@ async function serveWeb(
 ): Promise<Served | undefined> {
   const log = getLogger(["holdfast", "node"]);
   const exposed = !isLoopback(parseAddress(settings.http).host);
-  const secured = exposed && tls?.cert !== undefined ? tls : undefined;
-  const lack = settings.http_token === ""
+  const isMutual = settings.http_mtls;
+  const isWanted = exposed || isMutual;
+  const secured = isWanted && tls?.cert !== undefined ? { ...tls, isMutual } : undefined;
+  const lack = isMutual && secured === undefined
+    ? "tls_ca, tls_cert and tls_key, which http_mtls needs"
+    : !exposed
+    ? undefined
+    : settings.http_token === ""
     ? "http_token"
     : secured === undefined && !settings.insecure
     ? "tls_ca, tls_cert and tls_key, or --insecure"
     : undefined;
-  if (exposed && lack !== undefined) {
+  if (lack !== undefined) {
     const http = settings.http;
-    log.error("no page: http on {http} can be reached from outside, set {lack}", { http, lack });
+    log.error("no page on {http}: it would be open to others, set {lack}", { http, lack });
     return undefined;
   }
   const gatekeeper = new Gatekeeper(settings.http_token, () => denoClock.wallMs());
@@ -134,6 +140,9 @@ async function serveWeb(
       judge: (token, address) => gatekeeper.judge(token, address),
     },
     isSecure: secured !== undefined,
+    onUncertified: isMutual
+      ? (address, reason) => log.warn("{address}: refused: {reason}", { address, reason })
+      : undefined,
   });
   const web = await serve(settings.http, app.fetch, secured);
   const scheme = secured === undefined ? "http" : "https";

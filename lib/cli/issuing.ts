@@ -1,7 +1,6 @@
 /** The authorities in a host's data directory, read anew each time: `host pki` may change them beside a running host. */
-import { authoritiesIn, signerOf, tagOf } from "../identity/authorities.ts";
+import { authoritiesIn, type Issuing, signerOf, tagOf } from "../identity/authorities.ts";
 import { type Authority, isKeyOf } from "../identity/pki.ts";
-import type { Issuing } from "../host/enroller.ts";
 import { pkiFiles, textIn } from "./pki_files.ts";
 
 /** What a host signs with. Rejects with one line where there is no authority, or its files can't be read. */

@@ -11,6 +11,8 @@ export const DEFAULT_URL = "http://127.0.0.1:7480";
 const TOKEN_NAME = "HOLDFAST_HTTP_TOKEN";
 /** The environment variable with the PEM file of the authority of the host's certificate. */
 const CA_NAME = "HOLDFAST_TLS_CA";
+/** Those with the files of what to show to a host that asks for certificates. */
+const CERT_NAME = "HOLDFAST_TLS_CERT", KEY_NAME = "HOLDFAST_TLS_KEY";
 /** Most characters of one event; ten thousand nodes are about 10 million. */
 const EVENT_CHARS_MAX = 64_000_000;
 /** The host sends something each second; a stream that is silent for longer is dead. */
@@ -181,7 +183,7 @@ export class HostApi {
   async #request(path: string, signal: AbortSignal, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
-      const client = this.#client ??= clientOf(Deno.env.get(CA_NAME) ?? "");
+      const client = this.#client ??= makeClient();
       response = await fetch(this.url + path, { ...init, redirect: "error", signal, client });
     } catch (error) {
       throw new ApiError(
@@ -204,9 +206,17 @@ export class HostApi {
   }
 }
 
-/** What trusts the authorities in a file; the usual ones where none is named. Throws one line. */
-function clientOf(path: string): Deno.HttpClient {
-  return Deno.createHttpClient(path === "" ? {} : { caCerts: [Deno.readTextFileSync(path)] });
+/** What trusts the authorities in a file, or the usual ones, and shows a certificate where one is named. Throws one line. */
+function makeClient(): Deno.HttpClient {
+  const textOf = (name: string) => {
+    const path = Deno.env.get(name) ?? "";
+    return path === "" ? undefined : Deno.readTextFileSync(path);
+  };
+  const ca = textOf(CA_NAME), cert = textOf(CERT_NAME), key = textOf(KEY_NAME);
+  return Deno.createHttpClient({
+    ...(ca === undefined ? {} : { caCerts: [ca] }),
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
+  });
 }
 
 function reasonOf(error: unknown): string {

@@ -39,12 +39,12 @@ Usage: host pki init --name HOST [--name HOST|ADDRESS ...] [--data ${DATA}]
        host pki token NODE [--expires 7d] [--data ${DATA}]
        host pki ls [--json] [--data ${DATA}]
        host pki revoke NODE|SERIAL [--data ${DATA}]
-       host pki sign FILE.csr --name NAME [--kind node|host] [--data ${DATA}]
+       host pki sign FILE.csr --name NAME [--kind node|host|person] [--data ${DATA}]
        host pki rotate [--finish [--force]] [--data ${DATA}]
 
 init makes an authority and the host's certificate, for the names and addresses that nodes connect to; the host uses
 them at its next start. token prints a token for one device: node enroll TOKEN --host HOST:7400 gives it a certificate,
-once. From then on host and nodes renew theirs by themselves. revoke ends the sessions of a device within a second.
+once. sign --kind person gives one for http_mtls, which is no node's. From then on host and nodes renew theirs by themselves. revoke ends the sessions of a device within a second.
 The key of the authority is DIR/pki/ca.key: it may be kept elsewhere, then the host doesn't sign, and sign does, where
 the key is. rotate makes another authority: nodes hear of it and renew while they are connected, ls says which still have
 to; --finish drops the former one.`;
@@ -186,7 +186,9 @@ async function revoke(values: CommandValues, which: string): Promise<void> {
 
 async function signFile(values: CommandValues, path: string): Promise<void> {
   const names = namesOf(values), { kind = "node" } = values;
-  if (kind !== "node" && kind !== "host") throw new RangeError("--kind: expected node or host");
+  if (kind !== "node" && kind !== "host" && kind !== "person") {
+    throw new RangeError("--kind: expected node, host or person");
+  }
   const files = pkiFiles(dataOf(values), "host");
   const { signer } = await readIssuing(dataOf(values));
   if (signer === undefined) throw new Error(`${files.caKey}, the key of ${files.ca}, is needed`);
@@ -195,11 +197,13 @@ async function signFile(values: CommandValues, path: string): Promise<void> {
     ...{ names, kind, nowMs, days },
   }, denoRandom);
   const { serial, notAfterMs } = readCertificate(made);
-  if (kind === "node" && isThere(`${dataOf(values)}/${DATABASE_NAME}`)) {
+  if (kind !== "host" && isThere(`${dataOf(values)}/${DATABASE_NAME}`)) {
     const db = await openBeside(dataOf(values));
-    const row = { serial, node_id: names[0]!, issued_wall_ms: nowMs, not_after_ms: notAfterMs };
+    // What no node can be called.
+    const node_id = kind === "person" ? `person:${names[0]}` : names[0]!;
+    const row = { serial, node_id, issued_wall_ms: nowMs, not_after_ms: notAfterMs };
     putCertificate(db, { ...row, revoked_wall_ms: null });
-    noteByHand(db, { action: "pki_sign", target: names[0]!, after: { serial } });
+    noteByHand(db, { action: "pki_sign", target: node_id, after: { serial } });
   }
   print(made.trimEnd());
 }

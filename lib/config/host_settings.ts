@@ -32,6 +32,13 @@ export const HOST_SETTINGS = {
     help:
       "Lets listen and http go without TLS beyond loopback, as in a network that is encrypted itself or behind a proxy that ends TLS.",
   },
+  http_mtls: {
+    kind: "flag",
+    group: "Listeners",
+    default: false,
+    help:
+      "Serves http with TLS, and asks whoever connects for a certificate that tls_ca signed (host pki sign --kind person), before any token.",
+  },
   http_token: {
     kind: "text",
     group: "Listeners",

@@ -118,6 +118,13 @@ export const NODE_SETTINGS = {
     help:
       "Where the page, /status, /healthz and /metrics are served; off for none. It only reads. Beyond loopback it needs http_token, and TLS or insecure.",
   },
+  http_mtls: {
+    kind: "flag",
+    group: "Identity and link",
+    default: false,
+    help:
+      "Serves http with TLS, and asks whoever connects for a certificate that tls_ca signed, before anything else.",
+  },
   http_token: {
     kind: "text",
     group: "Identity and link",

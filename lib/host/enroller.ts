@@ -5,7 +5,7 @@
 import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../errors.ts";
 import { invite, readEnrolmentToken } from "../identity/enrolment_token.ts";
-import { signerOf } from "../identity/authorities.ts";
+import { type Issuing, signerOf } from "../identity/authorities.ts";
 import {
   type Authority,
   fingerprintOf,
@@ -18,18 +18,6 @@ import type { Enroll, Enrolled } from "../protocol/enrolment.ts";
 import type { ErrorCode } from "../protocol/message.ts";
 import { isNodeId } from "../protocol/record.ts";
 import type { CertificateRow, RenewedFrom, Store } from "../store/store.ts";
-
-/** The authorities of a host. */
-export interface Issuing {
-  /** Those that count, the newest first. */
-  readonly trusted: readonly string[];
-  /** The former one's word for the newest, where there are two. */
-  readonly cross?: string | undefined;
-  /** The one that signed the host's own certificate. */
-  readonly shown: string;
-  /** The newest, unless its key is kept elsewhere. */
-  readonly signer?: Authority | undefined;
-}
 
 /** See {@linkcode Enroller}. */
 export interface EnrollerOptions {

@@ -347,11 +347,20 @@ export class Host {
 
   /** Who isn't the node that they say. */
   #refuseUntrusted(driver: SessionDriver, reason: string): void {
+    this.noteUntrusted(driver.connection.peer, reason);
+    driver.refuse("forbidden", `not let in: ${reason}`);
+  }
+
+  /** Somebody was not let in, as their certificate or token doesn't count. */
+  noteUntrusted(peer: string, reason: string): void {
     this.#connections.untrusted_connections++;
-    const { peer } = driver.connection;
     this.#strangers.refused(peer, printable(reason), this.#options.clock.monotonicMs());
     log.warn("{peer}: refused: {reason}", { peer, reason: printable(reason) });
-    driver.refuse("forbidden", `not let in: ${reason}`);
+  }
+
+  /** Whether the certificate of that serial number counts no more. */
+  isRevoked(serial: string): boolean {
+    return this.#trust.isRevoked(serial);
   }
 
   /** Ends the sessions of those who don't count any more, within a second. */

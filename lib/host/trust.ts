@@ -51,13 +51,13 @@ export class Trust {
 
   /** Why nothing that a connection may send could let it in; `canEnroll`: it might ask for a certificate. */
   refusal(connection: Connection, canEnroll: boolean): string | undefined {
-    if (this.#isRevoked(connection)) return REVOKED;
+    if (this.isRevoked(connection.serial)) return REVOKED;
     return canEnroll || !this.#tokens.isEmpty ? undefined : connection.distrust;
   }
 
   /** Why who said hello isn't believed, or not any more; `undefined` where they are. */
   problem({ connection, nodeId = "", token }: Shown): string | undefined {
-    if (this.#isRevoked(connection)) return REVOKED;
+    if (this.isRevoked(connection.serial)) return REVOKED;
     const isProven = connection.identity !== undefined && connection.distrust === undefined;
     if (isProven) return undefined;
     if (token !== undefined && (connection.distrust !== undefined || this.#tokens.has(nodeId))) {
@@ -69,7 +69,8 @@ export class Trust {
     return this.#tokens.has(nodeId) ? "it shows no token, and has one" : undefined;
   }
 
-  #isRevoked({ serial }: Connection): boolean {
+  /** Whether the certificate of that serial number counts no more. */
+  isRevoked(serial: string | undefined): boolean {
     return serial !== undefined && this.#revoked.has(serial);
   }
 }

@@ -7,6 +7,18 @@ import { createHash } from "node:crypto";
 import type { Random } from "../platform/platform.ts";
 import { type Authority, certify, isSameAuthority, isSignedBy, onlyCertificate } from "./pki.ts";
 
+/** The authorities of a host. */
+export interface Issuing {
+  /** Those that count, the newest first. */
+  readonly trusted: readonly string[];
+  /** The former one's word for the newest, where there are two. */
+  readonly cross?: string | undefined;
+  /** The one that signed the host's own certificate. */
+  readonly shown: string;
+  /** The newest, unless its key is kept elsewhere. */
+  readonly signer?: Authority | undefined;
+}
+
 /** One in use, and the former one. */
 const AUTHORITIES_MAX = 2;
 const ONE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\s*/g;

@@ -15,6 +15,8 @@ const ONE_CERTIFICATE =
 const DAY_MS = 86_400_000;
 /** Clocks differ: what is signed now is valid since then. */
 const SKEW_MS = 3_600_000;
+/** Before the name in a person's certificate. */
+const PERSON = "holdfast:person:";
 const SERVER_AUTH = "1.3.6.1.5.5.7.3.1", CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
 
 /** PEM texts of who can sign. */
@@ -27,7 +29,8 @@ export interface Authority {
 export interface Wanted {
   /** Names and addresses that the certificate is for; the first is its common name. */
   readonly names: readonly string[];
-  readonly kind: "host" | "node";
+  /** A person's proves nothing on the link: its names are none of nodes. */
+  readonly kind: "host" | "node" | "person";
   readonly nowMs: number;
   readonly days: number;
 }
@@ -182,13 +185,14 @@ export async function sign(
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension(
-        kind === "host" ? [SERVER_AUTH] : [CLIENT_AUTH, SERVER_AUTH],
+        { host: [SERVER_AUTH], node: [CLIENT_AUTH, SERVER_AUTH], person: [CLIENT_AUTH] }[kind],
       ),
       new x509.SubjectAlternativeNameExtension(
-        [...new Set(names)].map((value) => ({
-          type: isIpAddress(value) ? "ip" as const : "dns" as const,
-          value,
-        })),
+        [...new Set(names)].map((value) =>
+          kind === "person"
+            ? { type: "url" as const, value: `${PERSON}${encodeURIComponent(value)}` }
+            : { type: isIpAddress(value) ? "ip" as const : "dns" as const, value }
+        ),
       ),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       await x509.SubjectKeyIdentifierExtension.create(publicKey),

@@ -11,6 +11,8 @@ import { oneLine } from "../errors.ts";
 import type { TlsOptions } from "./deno_transport.ts";
 import { HANDSHAKE_MS, Handshakes } from "./handshakes.ts";
 import { ProbedServer } from "./probed_server.ts";
+import type { Requester } from "./platform.ts";
+import { certificateOf } from "./proof.ts";
 
 /** Longest time for the head of a request, for a whole one, and for the next one on a kept connection. */
 const HEADERS_MS = 10_000;
@@ -33,23 +35,33 @@ export interface Served {
   close(): Promise<void>;
 }
 
+/** How a listener is secured. */
+export interface Secured extends TlsOptions {
+  /** Who connects is asked for a certificate of the authority. */
+  readonly isMutual?: boolean;
+}
+
 /**
- * Serves until closed; over TLS with a certificate and its key. The handler is told the address that a request comes
- * from. Rejects with one line where it can't listen.
+ * Serves until closed; over TLS with a certificate and its key. The handler is told whom a request comes from, also
+ * where their certificate is none: it says so, as TLS itself would end the connection without a word. Rejects with one
+ * line where it can't listen.
  */
 export async function serve(
   address: string,
-  handler: (request: Request, from: { address: string }) => Response | Promise<Response>,
-  options?: TlsOptions,
+  handler: (request: Request, from: Requester) => Response | Promise<Response>,
+  options?: Secured,
 ): Promise<Served> {
+  const isMutual = options?.isMutual === true;
   let current = options;
   const sockets = new Set<net.Socket>();
   /** Of them those without a request, the oldest first. */
   const idle = new Set<net.Socket>();
   const listener = getRequestListener(
     (request, env) => {
-      const { incoming } = env as { incoming: http.IncomingMessage };
-      return handler(real(request), { address: incoming.socket.remoteAddress ?? "unknown" });
+      const { incoming: { socket } } = env as { incoming: http.IncomingMessage };
+      const address = socket.remoteAddress ?? "unknown";
+      const certificate = isMutual ? certificateOf(socket as tls.TLSSocket) : undefined;
+      return handler(real(request), certificate ? { address, certificate } : { address });
     },
     { overrideGlobalObjects: false },
   );
@@ -82,7 +94,7 @@ export async function serve(
     };
     const server = current === undefined
       ? http.createServer(times, answer)
-      : https.createServer({ ...times, ...secured(current) }, answer);
+      : https.createServer({ ...times, ...secured(current, isMutual) }, answer);
     if (options !== undefined) new Handshakes().watch(server as unknown as net.Server);
     server.on(options === undefined ? "connection" : "secureConnection", (socket: net.Socket) => {
       if (sockets.size >= CONNECTIONS_MAX) {
@@ -116,7 +128,7 @@ export async function serve(
     renew(options) {
       if (current === undefined) return;
       current = options;
-      (server.server as unknown as tls.Server).setSecureContext(secured(options));
+      (server.server as unknown as tls.Server).setSecureContext(secured(options, isMutual));
     },
     // Pages hold streams open for ever: they are cut, not waited for.
     close() {
@@ -127,9 +139,15 @@ export async function serve(
   };
 }
 
-/** Who asks shows no certificate: people and scripts have tokens. */
-function secured({ cert, key }: TlsOptions): https.ServerOptions {
-  return { cert: cert!, key: key!, minVersion: "TLSv1.3", handshakeTimeout: HANDSHAKE_MS };
+/** Unless certificates are asked for, who asks shows none: people and scripts have tokens. */
+function secured({ ca, cert, key }: TlsOptions, isMutual: boolean): https.ServerOptions {
+  const own = {
+    cert: cert!,
+    key: key!,
+    minVersion: "TLSv1.3",
+    handshakeTimeout: HANDSHAKE_MS,
+  } as const;
+  return isMutual ? { ...own, ca, requestCert: true, rejectUnauthorized: false } : own;
 }
 
 /**

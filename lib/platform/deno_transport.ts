@@ -5,11 +5,10 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
 import tls from "node:tls";
-import { X509Certificate } from "node:crypto";
 import { oneLine } from "../errors.ts";
 import { isIpAddress, parseAddress } from "./address.ts";
 import { HANDSHAKE_MS, Handshakes, peerOf } from "./handshakes.ts";
-import { serialText } from "./certificates.ts";
+import { type Proof, proofOf } from "./proof.ts";
 import type { Connection, Listener, Transport } from "./platform.ts";
 import { ProbedServer } from "./probed_server.ts";
 
@@ -224,33 +223,6 @@ async function listen(
       waiting?.(undefined);
     },
   };
-}
-
-/** Whom a socket's certificate proves, or why it doesn't let anybody in. The runtime doesn't say which it is. */
-function proofOf(socket: tls.TLSSocket): Proof {
-  const { subject, subjectaltname, serialNumber } = socket.getPeerCertificate() ?? {};
-  const [named] = /(?<=^|, )DNS:[^,]+/.exec(subjectaltname ?? "") ?? [];
-  const name = named?.slice("DNS:".length) ?? subject?.CN;
-  if (socket.authorized !== true || typeof name !== "string" || name === "") {
-    return { identity: "", distrust: distrustOf(socket) };
-  }
-  return { identity: name, serial: serialText(String(serialNumber)) };
-}
-
-/** What TLS says of the other side. */
-type Proof = Pick<Connection, "identity" | "serial" | "distrust">;
-
-function distrustOf(socket: tls.TLSSocket): string {
-  const { raw } = socket.getPeerCertificate() ?? {};
-  if (raw === undefined) return "it shows no certificate";
-  if (socket.authorized === true) return "its certificate names nobody";
-  const { validFrom, validTo } = new X509Certificate(raw);
-  const now = Date.now();
-  if (Date.parse(validTo) < now) return `its certificate has expired, at ${validTo}`;
-  if (Date.parse(validFrom) > now) {
-    return `its certificate is not valid yet, only from ${validFrom}`;
-  }
-  return "its certificate is of another authority, or can't be verified";
 }
 
 /** A server that trusts only who shows a certificate of the authority, and says why it doesn't trust the others. */

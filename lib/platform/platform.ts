@@ -139,3 +139,10 @@ export interface Connection {
   /** Ends the connection now; pending reads resolve to `undefined`, pending writes resolve. Idempotent. */
   close(): void;
 }
+
+/** Whom a request over HTTP comes from. */
+export interface Requester {
+  readonly address: string;
+  /** What their certificate proves, where one is asked for. */
+  readonly certificate?: Pick<Connection, "serial" | "distrust">;
+}

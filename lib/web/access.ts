@@ -9,6 +9,7 @@ import { getCookie } from "hono/cookie";
 import { allows, type Role } from "../identity/roles.ts";
 import type { Person, Verdict } from "../identity/gatekeeper.ts";
 import { addressGroup, hostOf, isLoopback } from "../platform/address.ts";
+import type { Requester } from "../platform/platform.ts";
 
 /** Who stands at the door. */
 export interface Door {
@@ -58,7 +59,7 @@ export function personOf(c: Context): Person | undefined {
 
 /** The address that a request came from. */
 export function addressOf(c: Context): string {
-  return (c.env as { address?: string } | undefined)?.address ?? "unknown";
+  return (c.env as Partial<Requester> | undefined)?.address ?? "unknown";
 }
 
 /** Says no, in one line. */
@@ -93,7 +94,7 @@ export function guard({ door, cookie }: AccessOptions): MiddlewareHandler {
       if (isChange && (!isOwn || c.req.header("host") === undefined)) {
         return refuse(c, 403, "changes are accepted only from this machine's own pages and tools");
       }
-      c.set("person", local);
+      enter(c, local);
       return await next();
     }
     const bearer = /^Bearer (.+)$/.exec(c.req.header("authorization") ?? "")?.[1];
@@ -106,7 +107,7 @@ export function guard({ door, cookie }: AccessOptions): MiddlewareHandler {
       if (isChange && bearer === undefined && !isFromOwnPage(c)) {
         return refuse(c, 403, "changes with a cookie are accepted only from this site's own pages");
       }
-      c.set("person", verdict.person);
+      enter(c, verdict.person);
       return await next();
     }
     if (OPEN.test(path)) return await next();
@@ -126,6 +127,39 @@ export function guard({ door, cookie }: AccessOptions): MiddlewareHandler {
 export function later(c: Context, reason: string, afterMs: number): Response {
   c.header("retry-after", String(Math.ceil(afterMs / 1_000)));
   return refuse(c, 429, reason);
+}
+
+/** Who shows certificates, and which don't count any more. */
+export interface CertificateCheck {
+  readonly isRevoked: (serial: string) => boolean;
+  /** Somebody was not let in. */
+  readonly onRefused: (address: string, reason: string) => void;
+}
+
+/** Lets in, before all else, only who shows a certificate of the authority. Goes with a listener that asks for one. */
+export function certified({ isRevoked, onRefused }: CertificateCheck): MiddlewareHandler {
+  return async (c, next) => {
+    const { certificate } = c.env as Partial<Requester>;
+    const { serial, distrust = "it shows no certificate" } = certificate ?? {};
+    const reason = serial === undefined
+      ? distrust
+      : isRevoked(serial)
+      ? "its certificate is revoked"
+      : undefined;
+    if (reason !== undefined) {
+      onRefused(addressOf(c), reason);
+      return refuse(c, 403, `a certificate of this listener's authority is needed: ${reason}`);
+    }
+    c.set("isCertified", () => !isRevoked(serial!));
+    return await next();
+  };
+}
+
+/** Somebody comes in, for as long as both their token and their certificate, where they showed one, count. */
+function enter(c: Context, person: Person): void {
+  const isCertified = c.get("isCertified") as (() => boolean) | undefined;
+  const isValid = () => person.isValid() && (isCertified?.() ?? true);
+  c.set("person", { name: person.name, role: person.role, isValid });
 }
 
 /** Why who asks may not do what needs `role`; `undefined` where they may. */

@@ -4,7 +4,7 @@ import { bodyLimit } from "hono/body-limit";
 import { oneLine } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import type { People } from "../host/people.ts";
-import { guard, secureHeaders } from "./access.ts";
+import { certified, guard, secureHeaders } from "./access.ts";
 import { addLogin } from "./login.ts";
 import { QueryTooLong } from "../store/store.ts";
 import { addApi, Conflict, Unknown } from "./host_api.ts";
@@ -17,6 +17,8 @@ export interface HostAppOptions extends HostMetricsOptions {
   readonly people: People;
   /** Served over TLS. */
   readonly isSecure: boolean;
+  /** Whoever asks is asked for a certificate. */
+  readonly isMutual?: boolean;
 }
 
 const BODY_BYTES_MAX = 65_536;
@@ -27,6 +29,12 @@ export function createHostApp(host: Host, options: HostAppOptions): Hono {
   const { people, isSecure } = options;
   const access = { door: people, cookie: "holdfast_host", isSecure };
   app.use(secureHeaders(isSecure));
+  if (options.isMutual) {
+    app.use(certified({
+      isRevoked: (serial) => host.isRevoked(serial),
+      onRefused: (address, reason) => host.noteUntrusted(address, reason),
+    }));
+  }
   app.use(guard(access));
   app.use(bodyLimit({
     maxSize: BODY_BYTES_MAX,

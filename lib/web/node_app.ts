@@ -7,7 +7,7 @@ import { NODE_METRICS as M } from "../metrics.ts";
 import type { Recent } from "../node/recent.ts";
 import type { NodeStatus } from "../node/status.ts";
 import type { Clock } from "../platform/platform.ts";
-import { type Door, guard, personOf, secureHeaders } from "./access.ts";
+import { certified, type Door, guard, personOf, secureHeaders } from "./access.ts";
 import { expose, METRICS_TYPE } from "./exposition.ts";
 import { addLogin } from "./login.ts";
 import { nodePage } from "./pages/node_page.ts";
@@ -35,6 +35,8 @@ export interface NodeAppOptions {
   readonly door: Door;
   /** Served over TLS. */
   readonly isSecure: boolean;
+  /** Where whoever asks is asked for a certificate: who is told of those who aren't let in. */
+  readonly onUncertified?: ((address: string, reason: string) => void) | undefined;
 }
 
 /** Makes the app; nothing listens. Throws where a file of the page is missing. */
@@ -45,6 +47,9 @@ export function createNodeApp(source: NodeSource, options: NodeAppOptions): Hono
   const access = { ...options, cookie: "holdfast_node" };
   const live = liveStatus(source, options.clock);
   app.use(secureHeaders(isSecure));
+  const { onUncertified } = options;
+  // Which are revoked a host alone knows.
+  if (onUncertified) app.use(certified({ isRevoked: () => false, onRefused: onUncertified }));
   app.use(guard(access));
   app.use(bodyLimit({ maxSize: BODY_BYTES_MAX }));
   addLogin(app, access, {

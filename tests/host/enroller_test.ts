@@ -1,12 +1,12 @@
 /** Who gets a certificate, and that nobody else does. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Enroller, type Issuing } from "../../lib/host/enroller.ts";
+import { Enroller } from "../../lib/host/enroller.ts";
 import {
   type EnrolmentRow,
   makeEnrolmentToken,
   readEnrolmentToken,
 } from "../../lib/identity/enrolment_token.ts";
-import { vouchFor } from "../../lib/identity/authorities.ts";
+import { type Issuing, vouchFor } from "../../lib/identity/authorities.ts";
 import {
   type Authority,
   fingerprintOf,
