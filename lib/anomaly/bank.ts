@@ -1,6 +1,5 @@
 /** One detector for each metric of a node, and the events that their verdicts add up to. */
-import { Baseline } from "./baseline.ts";
-import type { Detector, Verdict } from "./detector.ts";
+import { SCORE_MAX, type Verdict } from "./detector.ts";
 import {
   type AnomalyEvent,
   EventTracker,
@@ -8,7 +7,10 @@ import {
   type SavedEvent,
   type StrongEvidence,
 } from "./events.ts";
-import { Evidence, STRONG } from "./evidence.ts";
+import { STRONG } from "./evidence.ts";
+import { type ChosenDetectors, Judge, type SavedMetric, specOf } from "./judge.ts";
+
+export type { SavedMetric };
 
 /** What a sample's values look like together, as the record carries it. */
 export interface AnomalyBlock {
@@ -21,19 +23,8 @@ export interface AnomalyBlock {
   events?: AnomalyEvent[];
 }
 
-/**
- * How a metric is judged: the spec names it, `flag` is the score from which its detector flags, and with
- * `isCertain` what it flags is an anomaly whatever else is known of the metric.
- */
-export interface ChosenDetector {
-  readonly spec: string;
-  readonly flag: number;
-  readonly isCertain: boolean;
-  readonly make: () => Detector;
-}
-
-/** Chooses the detector of a metric; `undefined` where it is not to be judged. */
-export type DetectorChoice = (metric: string) => ChosenDetector | undefined;
+/** Chooses the detectors of a metric; `undefined` where it is not to be judged. */
+export type DetectorChoice = (metric: string) => ChosenDetectors | undefined;
 
 /** See the settings of the same names. */
 export interface EventSettings {
@@ -43,14 +34,6 @@ export interface EventSettings {
   readonly events_per_hour_max: number;
   /** How long an anomaly must last until it is learned as the new normal; 0 learns it at once. */
   readonly learn_anomalies_s: number;
-}
-
-/** What one metric's judgement knows, as it is kept over a restart. */
-export interface SavedMetric {
-  readonly metric: string;
-  readonly spec: string;
-  readonly detector: unknown;
-  readonly budget: readonly number[];
 }
 
 /** The last verdict on a metric, and the score that an event needs of it at present. */
@@ -69,7 +52,7 @@ const DEFAULTS: EventSettings = {
 };
 /** Significant digits in the record: more would be noise on a metered link. */
 const DIGITS = 6;
-const DAY_S = 86_400;
+const DAY_MS = 86_400_000;
 /** A metric not seen for that long, and that many periods, may have moved meanwhile. */
 const GAP_MS = 60_000;
 const GAP_PERIODS = 10;
@@ -78,11 +61,14 @@ const QUIET_MS = 10_000;
 const QUIET_PERIODS = 10;
 /** Rates further apart than this factor make windows of samples mean other times. */
 const RATE_FACTOR = 1.5;
-/** Latest values kept of each metric. */
-const AROUND = 16;
 
 function round(value: number): number {
   return Number(value.toPrecision(DIGITS));
+}
+
+/** Time between two samples, in ms. */
+function periodOf({ sample_hz }: Pick<EventSettings, "sample_hz">): number {
+  return 1_000 / sample_hz;
 }
 
 /** Whether what was learned at one rate of samples holds at another. */
@@ -90,44 +76,7 @@ export function isSamePace(oneHz: number, otherHz: number): boolean {
   return Math.max(oneHz, otherHz) <= RATE_FACTOR * Math.min(oneHz, otherHz);
 }
 
-/** All that is known of one metric. */
-class Judge {
-  readonly spec: string;
-  baseline: Baseline;
-  readonly evidence: Evidence;
-  last: Verdict | undefined;
-  lastMs: number | undefined;
-  #around = new Float64Array(2 * AROUND);
-  #values = 0;
-
-  constructor({ spec, flag, isCertain, make }: ChosenDetector, index: number) {
-    this.spec = spec;
-    this.baseline = new Baseline(make(), index);
-    this.evidence = new Evidence(flag, isCertain);
-  }
-
-  note(value: number, nowMs: number): void {
-    const at = 2 * (this.#values++ % AROUND);
-    this.#around[at] = nowMs;
-    this.#around[at + 1] = value;
-    this.lastMs = nowMs;
-  }
-
-  /** The latest values, oldest first. */
-  get around(): [number, number][] {
-    const from = Math.max(0, this.#values - AROUND);
-    return Array.from({ length: this.#values - from }, (_, i) => {
-      const at = 2 * ((from + i) % AROUND);
-      return [this.#around[at]!, this.#around[at + 1]!];
-    });
-  }
-
-  /** The level may have moved unseen. */
-  settle(): void {
-    this.evidence.settle();
-    this.baseline.letGo();
-  }
-}
+const NO_REPEATS: ReadonlySet<string> = new Set();
 
 /** See the head of the file. */
 export class MetricBank {
@@ -146,17 +95,21 @@ export class MetricBank {
     this.#tracker = new EventTracker(run);
   }
 
-  /** Judges the values of one sample and learns from them. */
-  observe(metrics: Readonly<Record<string, number>>, now: Instant): AnomalyBlock {
+  /** Judges the values of one sample and learns from them; those that are told again, `repeated`, are left out. */
+  observe(
+    metrics: Readonly<Record<string, number>>,
+    now: Instant,
+    repeated: ReadonlySet<string> = NO_REPEATS,
+  ): AnomalyBlock {
     const block: AnomalyBlock = { is_anomaly: false, score: 0, metrics: {} };
-    const { sample_hz, alerts_per_day } = this.#settings;
-    const samplesPerAlert = (DAY_S * sample_hz) / alerts_per_day;
     this.#elapse(now.monoMs);
     this.#strong.length = 0;
     for (const name in metrics) {
+      if (repeated.has(name)) continue;
       const judge = this.#judge(name);
       if (judge === undefined) continue;
-      const verdict = this.#judgeValue(name, judge, metrics[name]!, now, samplesPerAlert);
+      const verdict = this.#judgeValue(name, judge, metrics[name]!, now);
+      if (verdict === undefined) continue;
       if (verdict.score > block.score) block.score = verdict.score;
       if (!verdict.is_anomaly) continue;
       block.is_anomaly = true;
@@ -174,11 +127,11 @@ export class MetricBank {
 
   /** The last judgement on each metric, for status and pages. */
   get last(): Map<string, Judgement> {
-    const { sample_hz, alerts_per_day } = this.#settings;
     const last = new Map<string, Judgement>();
-    for (const [name, { last: verdict, evidence }] of this.#judges) {
+    for (const [name, judge] of this.#judges) {
+      const { last: verdict = judge.flagged, evidence } = judge;
       if (verdict === undefined) continue;
-      const alertScore = evidence.alertScore((DAY_S * sample_hz) / alerts_per_day);
+      const alertScore = evidence?.alertScore(this.#readingsPerAlert(judge)) ?? SCORE_MAX;
       last.set(name, { ...verdict, alert_score: round(alertScore) });
     }
     return last;
@@ -195,18 +148,21 @@ export class MetricBank {
    * come at another rate from here on: then what a window holds is of another time.
    */
   reconfigure(choice: DetectorChoice, settings: EventSettings = this.#settings): void {
-    const samePace = isSamePace(settings.sample_hz, this.#settings.sample_hz);
+    const before = periodOf(this.#settings), after = periodOf(settings);
+    const isSame = isSamePace(1 / before, 1 / after);
     this.#choice = choice;
     this.#settings = settings;
     for (const [name, judge] of this.#judges) {
       const chosen = choice(name);
-      if (chosen?.spec !== judge.spec) this.#judges.delete(name);
-      else if (!samePace) {
-        judge.baseline = new Baseline(chosen.make());
-        judge.evidence.budget.loosen();
+      if (chosen === undefined || specOf(chosen) !== judge.spec) this.#judges.delete(name);
+      else if (!isSame) {
+        // What is new less often than it is sampled keeps its own pace.
+        const isSampled = isSamePace(1 / judge.periodMs, 1 / before);
+        const paceMs = isSampled ? after : Math.max(after, judge.periodMs);
+        if (!isSamePace(1 / judge.periodMs, 1 / paceMs)) judge.changePace(chosen, paceMs);
       }
     }
-    if (!samePace) this.#restorable.clear();
+    if (!isSame) this.#restorable.clear();
   }
 
   /** The metrics may mean something else from here on, as after a change of sensors: no events from that. */
@@ -216,9 +172,9 @@ export class MetricBank {
 
   /** What is worth keeping over a restart, metric by metric. */
   *saved(): Generator<SavedMetric> {
-    for (const [metric, { spec, baseline, evidence }] of this.#judges) {
-      if (baseline.saved === undefined) continue;
-      yield { metric, spec, detector: baseline.saved, budget: evidence.budget.save() };
+    for (const [metric, judge] of this.#judges) {
+      const saved = judge.save(metric);
+      if (saved !== undefined) yield saved;
     }
   }
   /** The open events, to be kept as well. */
@@ -248,37 +204,40 @@ export class MetricBank {
     judge: Judge,
     value: number,
     { monoMs: nowMs, wallMs }: Instant,
-    samplesPerAlert: number,
-  ): Verdict {
-    const { sample_hz, learn_anomalies_s } = this.#settings;
-    const gapMs = Math.max(GAP_MS, (GAP_PERIODS * 1_000) / sample_hz);
+  ): Verdict | undefined {
+    const { learn_anomalies_s } = this.#settings;
+    const gapMs = Math.max(GAP_MS, GAP_PERIODS * judge.periodMs);
     if (judge.lastMs !== undefined && nowMs - judge.lastMs > gapMs) judge.settle();
     const joinedMs = this.#tracker.joinedMs(name);
     const lasts = joinedMs !== undefined && nowMs - joinedMs >= 1_000 * learn_anomalies_s;
-    if (lasts) judge.baseline.letGo();
-    const isGuarded = joinedMs !== undefined && !lasts;
-    const verdict = judge.baseline.update(value, nowMs, wallMs, isGuarded);
-    judge.last = verdict;
-    judge.note(value, nowMs);
-    const { evidence } = judge;
-    evidence.take(verdict, value, nowMs, samplesPerAlert, joinedMs !== undefined);
+    if (lasts) judge.baseline?.letGo();
+    const isInEvent = joinedMs !== undefined;
+    const flagged = judge.judge(value, nowMs, wallMs, isInEvent && !lasts);
+    const { evidence, last } = judge;
+    if (evidence === undefined || last === undefined) return flagged;
+    evidence.take(last, value, nowMs, this.#readingsPerAlert(judge), isInEvent);
     const { strength, sinceMs } = evidence;
     if (strength >= STRONG) {
-      this.#strong.push({ metric: name, strength, sinceMs, value, score: verdict.score });
+      this.#strong.push({ metric: name, strength, sinceMs, value, score: last.score });
     }
-    return verdict;
+    return flagged;
+  }
+
+  /** Readings of a metric of which one may be a false alarm. */
+  #readingsPerAlert({ periodMs }: Judge): number {
+    return DAY_MS / (periodMs * this.#settings.alerts_per_day);
   }
 
   #track(now: Instant): AnomalyEvent[] {
     if (this.#strong.length === 0 && this.#tracker.isIdle) return [];
-    const { sample_hz, events_per_hour_max } = this.#settings;
     const limits = {
-      quietMs: Math.max(QUIET_MS, (QUIET_PERIODS * 1_000) / sample_hz),
-      perHourMax: events_per_hour_max,
+      quietMs: (metric: string) =>
+        Math.max(QUIET_MS, QUIET_PERIODS * (this.#judges.get(metric)?.periodMs ?? 0)),
+      perHourMax: this.#settings.events_per_hour_max,
     };
     const around = (metric: string) => this.#judges.get(metric)?.around ?? [];
     const { events, joined } = this.#tracker.tick(this.#strong, now, limits, around);
-    for (const metric of joined) this.#judges.get(metric)?.evidence.budget.alarmed();
+    for (const metric of joined) this.#judges.get(metric)?.evidence?.budget.alarmed();
     return events;
   }
 
@@ -288,7 +247,7 @@ export class MetricBank {
     if (passed < 1_000) return;
     this.#elapsedMs = nowMs;
     for (const { evidence } of this.#judges.values()) {
-      evidence.budget.elapse(passed, this.#settings.alerts_per_day);
+      evidence?.budget.elapse(passed, this.#settings.alerts_per_day);
     }
   }
 
@@ -298,13 +257,10 @@ export class MetricBank {
     if (this.#judges.size >= METRICS_MAX) return undefined;
     const chosen = this.#choice(name);
     if (chosen === undefined) return undefined;
-    const made = new Judge(chosen, this.#judges.size);
+    const made = new Judge(chosen, this.#judges.size, periodOf(this.#settings));
     const kept = this.#restorable.get(name);
     this.#restorable.delete(name);
-    if (kept?.saved.spec === chosen.spec && made.baseline.restore(kept.saved.detector)) {
-      made.evidence.budget.restore(kept.saved.budget);
-      made.lastMs = kept.seenMs;
-    }
+    if (kept !== undefined) made.restore(kept.saved, kept.seenMs);
     this.#judges.set(name, made);
     return made;
   }

@@ -53,8 +53,8 @@ export interface Instant {
 
 /** What an {@linkcode EventTracker} needs at each tick. */
 export interface TrackerLimits {
-  /** Events without strong evidence for that long close. */
-  readonly quietMs: number;
+  /** Events without strong evidence for that long close, the longest of those of their metrics. */
+  readonly quietMs: (metric: string) => number;
   /** Most events that open within an hour. */
   readonly perHourMax: number;
 }
@@ -163,7 +163,7 @@ export class EventTracker {
       tell(this.#openWith(evidence, now, joined), "open");
     }
     for (const event of [...this.#open]) {
-      if (now.monoMs - event.lastMs >= limits.quietMs) {
+      if (now.monoMs - event.lastMs >= quietOf(event, limits)) {
         this.#open.splice(this.#open.indexOf(event), 1);
         tell(event, "close");
       } else if (now.monoMs - event.toldMs >= UPDATE_MS && hasGrown(event)) tell(event, "update");
@@ -261,6 +261,10 @@ export class EventTracker {
     this.#open.push(event);
     return event;
   }
+}
+
+function quietOf({ order }: OpenEvent, { quietMs }: TrackerLimits): number {
+  return Math.max(...order.map(({ metric }) => quietMs(metric)));
 }
 
 function join(event: OpenEvent, evidence: StrongEvidence, now: Instant, joined: string[]): void {

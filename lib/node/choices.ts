@@ -1,5 +1,6 @@
 /** From settings to parts: which sensors, which detector for which metric. Throws one line for a bad spec. */
 import type { DetectorChoice } from "../anomaly/bank.ts";
+import type { ChosenDetector, ChosenDetectors } from "../anomaly/judge.ts";
 import { makerOf } from "../anomaly/registry.ts";
 import {
   type ChosenSpec,
@@ -12,7 +13,7 @@ import type { NodeSettings } from "../config/node_settings.ts";
 import { sensorMaker } from "./sensors/registry.ts";
 import type { Sensor, SensorRuntime } from "./sensors/sensor.ts";
 
-function choiceOf(spec: string, chosen: ChosenSpec | undefined): ReturnType<DetectorChoice> {
+function choiceOf(spec: string, chosen: ChosenSpec | undefined): ChosenDetector | undefined {
   if (chosen === undefined) return undefined;
   const { options, isCertain = false }: DetectorKind = DETECTORS[chosen.kind];
   // 0 leaves the threshold to the detector, whose scores are then about 1 where it flags.
@@ -20,17 +21,30 @@ function choiceOf(spec: string, chosen: ChosenSpec | undefined): ReturnType<Dete
   return { spec, flag, isCertain, make: makerOf(chosen) };
 }
 
-/** The detectors that the settings choose. */
+/** The detectors that the settings choose; without `event_detector` events are told by what flags. */
 export function chooseDetectors(
-  settings: Pick<NodeSettings, "detector" | "detectors">,
+  settings: Pick<NodeSettings, "detector" | "detectors"> & { readonly event_detector?: string },
 ): DetectorChoice {
-  const standard = choiceOf(settings.detector, parseDetector(settings.detector));
-  const own = new Map<string, ReturnType<DetectorChoice>>();
+  const { detector, event_detector = detector } = settings;
+  const flags = choiceOf(detector, parseDetector(detector));
+  const events = event_detector === detector
+    ? flags
+    : choiceOf(event_detector, parseDetector(event_detector));
+  const standard = both(flags, events);
+  const own = new Map<string, ChosenDetectors | undefined>();
   for (const entry of settings.detectors) {
     const { metric, spec, chosen } = parseMetricDetector(entry);
-    own.set(metric, choiceOf(spec, chosen));
+    const named = choiceOf(spec, chosen);
+    own.set(metric, both(named, named));
   }
   return (metric) => own.has(metric) ? own.get(metric) : standard;
+}
+
+function both(
+  flags: ChosenDetector | undefined,
+  events: ChosenDetector | undefined,
+): ChosenDetectors | undefined {
+  return flags === undefined && events === undefined ? undefined : { flags, events };
 }
 
 /** Makes the sensors that the settings name. */

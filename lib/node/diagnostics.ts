@@ -26,6 +26,8 @@ export interface RuleStatus {
 export interface NodeState {
   readonly wallMs: number;
   readonly monoMs: number;
+  /** Metrics whose value is no new reading. */
+  readonly repeated?: ReadonlySet<string>;
   /** Ticks missed since the last one. */
   readonly missedTicks: number;
   readonly walWritable: boolean;
@@ -41,6 +43,8 @@ const CLOCK_JUMP_MS = 500;
 const DISK_LOW_BYTES = 64 * 1024 * 1024;
 const BACKLOG_HIGH = 0.9;
 const METRICS_MAX = 256;
+/** What is read seldom is not stuck before so many readings agree. */
+const STUCK_READINGS = 3;
 /** State of the node that rules can be about, as if it were metrics. */
 const NODE_VALUES: Readonly<Record<string, (state: NodeState) => number | undefined>> = {
   "node.disk_free_bytes": ({ diskFreeBytes }) => diskFreeBytes,
@@ -55,7 +59,8 @@ export class Diagnostics {
   #railLow = false;
   #tempHigh = false;
   #clockOffset: number | undefined;
-  #still = new Map<string, { value: number; sinceMs: number }>();
+  /** Each metric's value, since when it is the same, and how many readings said so. */
+  #still = new Map<string, { value: number; sinceMs: number; readings: number }>();
   #rules = new Map<string, RuleState>();
   /** What was found at the last tick. */
   current: Record<string, unknown> = {};
@@ -92,7 +97,7 @@ export class Diagnostics {
     const found: Record<string, unknown> = { rail_low: this.#judgeRail(metrics) };
     if (this.#judgeTemperature(metrics)) found.temp_high = true;
     if (Object.keys(problems).length > 0) found.missing = problems;
-    const stuck = this.#judgeStuck(metrics, state.monoMs);
+    const stuck = this.#judgeStuck(metrics, state);
     if (stuck.length > 0) found.stuck = stuck;
     const jump = this.#judgeClock(state);
     if (jump !== undefined) found.clock_jump_ms = jump;
@@ -124,7 +129,10 @@ export class Diagnostics {
     return this.#tempHigh;
   }
 
-  #judgeStuck(metrics: Readonly<Record<string, number>>, monoMs: number): string[] {
+  #judgeStuck(
+    metrics: Readonly<Record<string, number>>,
+    { monoMs, repeated }: Pick<NodeState, "monoMs" | "repeated">,
+  ): string[] {
     const { stuck_s } = this.#settings;
     if (stuck_s === 0) return [];
     const stuck: string[] = [];
@@ -132,9 +140,13 @@ export class Diagnostics {
       const still = this.#still.get(name);
       if (still?.value !== value) {
         if (still !== undefined || this.#still.size < METRICS_MAX) {
-          this.#still.set(name, { value, sinceMs: monoMs });
+          this.#still.set(name, { value, sinceMs: monoMs, readings: 1 });
         }
-      } else if (monoMs - still.sinceMs >= stuck_s * 1_000) stuck.push(name);
+        continue;
+      }
+      if (repeated?.has(name) !== true) still.readings++;
+      const isLong = monoMs - still.sinceMs >= stuck_s * 1_000;
+      if (isLong && still.readings >= STUCK_READINGS) stuck.push(name);
     }
     return stuck;
   }

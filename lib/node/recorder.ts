@@ -94,12 +94,13 @@ export class Recorder {
 
   #judge(reading: Reading): RecordContent {
     const { bank, diagnostics, recent, recentEvents, bootId, onEvent, wal } = this.#parts;
-    const { wallMs, monoMs, metrics, problems, injected, missedTicks } = reading;
-    const anomaly = bank.observe(metrics, { monoMs, wallMs });
+    const { wallMs, monoMs, metrics, repeated, problems, injected, missedTicks } = reading;
+    const anomaly = bank.observe(metrics, { monoMs, wallMs }, repeated);
     if (anomaly.events?.some(({ state }) => state !== "update")) onEvent();
     recent.add(metrics, (name) => Object.hasOwn(anomaly.metrics, name), { monoMs, wallMs });
     for (const event of anomaly.events ?? []) recentEvents.add(event);
     const found = diagnostics.judge(metrics, problems, {
+      repeated,
       wallMs,
       monoMs,
       missedTicks,

@@ -12,6 +12,8 @@ export interface Reading {
   readonly wallMs: number;
   readonly monoMs: number;
   readonly metrics: Readonly<Record<string, number>>;
+  /** Metrics whose value is the one of the last reading, told again. */
+  readonly repeated: ReadonlySet<string>;
   /** What could not be read, and why. */
   readonly problems: Readonly<Record<string, string>>;
   /** Faults that the simulated sensor put in. */
@@ -19,6 +21,8 @@ export interface Reading {
   /** Ticks that were missed right before. */
   readonly missedTicks: number;
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** What the sampler hands on to. */
 export interface SampleSink {
@@ -122,6 +126,7 @@ export class Sampler {
     const metrics: Record<string, number> = {};
     const problems: Record<string, string> = {};
     let injected: readonly string[] = [];
+    let repeated: ReadonlySet<string> = NONE;
     let count = 0;
     for (const sensor of this.#sensors) {
       const reading = sensor.sample(wallMs, monoMs);
@@ -132,11 +137,14 @@ export class Sampler {
         else problems[name] = "not a finite number";
       }
       Object.assign(problems, reading.problems);
+      const told = reading.repeated ?? NONE;
+      if (told.size > 0) repeated = repeated.size === 0 ? told : new Set([...repeated, ...told]);
       if (reading.injected !== undefined) injected = [...injected, ...reading.injected];
     }
     this.#samples++;
     this.#lastTickMs = monoMs;
     this.#lastMetrics = metrics;
-    this.#sink.record({ wallMs, monoMs, metrics, problems, injected, missedTicks: missed });
+    const read = { wallMs, monoMs, metrics, repeated, problems, injected };
+    this.#sink.record({ ...read, missedTicks: missed });
   }
 }

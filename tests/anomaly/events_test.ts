@@ -3,7 +3,7 @@ import { AlertBudget, HourlyCap } from "../../lib/anomaly/budget.ts";
 import { EventTracker, type StrongEvidence } from "../../lib/anomaly/events.ts";
 import { gaussian } from "./noise.ts";
 
-const LIMITS = { quietMs: 10_000, perHourMax: 10 };
+const LIMITS = { quietMs: () => 10_000, perHourMax: 10 };
 const around = (): [number, number][] => [[1, 2]];
 
 function evidence(metric: string, strength: number, sinceMs: number): StrongEvidence {

@@ -1,11 +1,7 @@
 /** What the bank of detectors makes of settings and restarts, and of metrics that come slowly, late, or in numbers. */
 import { assert, assertEquals } from "@std/assert";
-import {
-  type ChosenDetector,
-  type EventSettings,
-  MetricBank,
-  METRICS_MAX,
-} from "../../lib/anomaly/bank.ts";
+import { type EventSettings, MetricBank, METRICS_MAX } from "../../lib/anomaly/bank.ts";
+import type { ChosenDetector } from "../../lib/anomaly/judge.ts";
 import type { AnomalyEvent } from "../../lib/anomaly/events.ts";
 import { chooseDetectors } from "../../lib/node/choices.ts";
 import { gaussian } from "./noise.ts";
@@ -212,7 +208,7 @@ Deno.test("an event that grows strong over samples began with the first of them"
       restore: () => true,
     }),
   };
-  const bench = new Bench({}, () => choice);
+  const bench = new Bench({}, () => ({ flags: choice, events: choice }));
   const course = [...Array(100).fill(1), 5, ...Array(9).fill(4.9), 60];
   for (const value of course) bench.run(1, () => ({ a: value }));
   assertEquals(bench.told[0]?.since_mono_ms, 10_000);

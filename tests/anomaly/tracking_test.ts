@@ -30,7 +30,7 @@ class Bench {
 
   at(second: number, ...strong: StrongEvidence[]): string[] {
     const now = { monoMs: 1_000 * second, wallMs: WALL_MS + 1_000 * second };
-    const limits = { quietMs: QUIET_MS, perHourMax: this.perHourMax };
+    const limits = { quietMs: () => QUIET_MS, perHourMax: this.perHourMax };
     const around = (metric: string): [number, number][] => [[second, metric.length]];
     const { events, joined } = this.tracker.tick(strong, now, limits, around);
     this.told = events;

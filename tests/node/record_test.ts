@@ -76,6 +76,7 @@ class Bench {
       wallMs: WALL_MS + monoMs,
       monoMs,
       metrics: { a: monoMs, b: 1 },
+      repeated: new Set<string>(),
       problems: {},
       injected: [],
       missedTicks: 0,

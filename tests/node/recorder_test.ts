@@ -33,7 +33,13 @@ Deno.test("Recorder: records are durable up to the last one before the first uns
   );
   for (let at = 1; at <= 5_000; at++) {
     const moment = { wallMs: at, monoMs: at, missedTicks: 0 };
-    recorder.record({ ...moment, metrics: { temp_c: 1 }, problems: {}, injected: [] });
+    recorder.record({
+      ...moment,
+      metrics: { temp_c: 1 },
+      problems: {},
+      repeated: new Set<string>(),
+      injected: [],
+    });
   }
   assertEquals(recorder.durableUntil(9_999), 1);
 });

@@ -75,6 +75,7 @@ Deno.test("a sample has the time of both clocks, and is the last one that is kno
     wallMs: WALL_MS + 500,
     monoMs: 500,
     metrics: { a: 500 },
+    repeated: new Set<string>(),
     problems: {},
     injected: [],
     missedTicks: 0,

@@ -216,9 +216,9 @@ const MUTANTS: Mutant[] = [
   {
     name: "a detector learns from what it flags, until it flags nothing",
     file: "lib/node/recorder.ts",
-    find: "const anomaly = bank.observe(metrics, { monoMs, wallMs });",
+    find: "const anomaly = bank.observe(metrics, { monoMs, wallMs }, repeated);",
     put:
-      "const seen = bank.observe(metrics, { monoMs, wallMs }); const anomaly = monoMs < 90_000 ? seen : { is_anomaly: false, score: 0, metrics: {} } as typeof seen;",
+      "const seen = bank.observe(metrics, { monoMs, wallMs }, repeated); const anomaly = monoMs < 90_000 ? seen : { is_anomaly: false, score: 0, metrics: {} } as typeof seen;",
   },
   {
     name: "stored records are not marked as anomalies",

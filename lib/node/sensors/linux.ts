@@ -4,6 +4,9 @@
  */
 import { PolledSensor, type SensorRuntime } from "./sensor.ts";
 
+/** How often the kernel works out its load. */
+const LOAD_MS = 5_000;
+
 /** Options of `linux`, with their defaults. */
 export const LINUX_OPTIONS = {
   every_ms: 1_000,
@@ -61,6 +64,10 @@ export class LinuxSensor extends PolledSensor {
   constructor(options: LinuxOptions, runtime: SensorRuntime) {
     super("linux", runtime, options.every_ms, 1_000);
     this.#disk = options.disk;
+  }
+
+  protected override periodMs(metric: string): number {
+    return metric === "load1" ? LOAD_MS : 0;
   }
 
   protected async read(): Promise<Record<string, number>> {

@@ -6,6 +6,8 @@ import type { Clock, Random } from "../../platform/platform.ts";
 export interface Reading {
   /** Finite numbers by metric. */
   readonly values: Readonly<Record<string, number>>;
+  /** Metrics whose value was told before and is no new reading; none unless given. */
+  readonly repeated?: ReadonlySet<string> | undefined;
   /** What can't be read, by metric or by the sensor's own name, and why. */
   readonly problems: Readonly<Record<string, string>>;
   /** Metrics that were given a false value on purpose (`sim` only), for tests of the detector. */
@@ -47,7 +49,7 @@ export const VALUES_MAX = 256;
 
 /**
  * A sensor that reads every `everyMs` in the background. A value older than three readings and the time that
- * one may take is absent, and a problem says so.
+ * one may take is absent, and a problem says so. Each reading is told as new once.
  */
 export abstract class PolledSensor implements Sensor {
   readonly name: string;
@@ -55,6 +57,11 @@ export abstract class PolledSensor implements Sensor {
   #everyMs: number;
   #timeoutMs: number;
   #values: Readonly<Record<string, number>> = {};
+  /** Of the values, those that are no new ones; and whether the others were told. */
+  #old: ReadonlySet<string> = new Set();
+  #all: ReadonlySet<string> = new Set();
+  #isTold = false;
+  #newAtMs = new Map<string, number>();
   #readAtMs = -Infinity;
   #problem: string | undefined = "has not been read yet";
   #startedMs = -Infinity;
@@ -69,14 +76,20 @@ export abstract class PolledSensor implements Sensor {
   /** One reading; rejects with one line. */
   protected abstract read(): Promise<Record<string, number>>;
 
+  /** How often what is behind a metric changes at most, in ms, where that is slower than it is read. */
+  protected periodMs(_metric: string): number {
+    return 0;
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.runtime;
     this.#startedMs = clock.monotonicMs();
     for (let next = this.#startedMs; !signal.aborted;) {
       try {
-        this.#values = clean(await this.read());
-        this.#problem = undefined;
+        const values = clean(await this.read());
         this.#readAtMs = clock.monotonicMs();
+        this.#note(values);
+        this.#problem = undefined;
       } catch (error) {
         this.#problem = oneLine(error);
       }
@@ -87,12 +100,35 @@ export abstract class PolledSensor implements Sensor {
 
   sample(_wallMs: number, monoMs: number): Reading {
     const oldestMs = 3 * this.#everyMs + this.#timeoutMs;
-    if (monoMs - this.#readAtMs <= oldestMs) return { values: this.#values, problems: {} };
+    if (monoMs - this.#readAtMs <= oldestMs) {
+      const repeated = this.#isTold ? this.#all : this.#old;
+      this.#isTold = true;
+      return { values: this.#values, repeated, problems: {} };
+    }
     // Just started: the first reading is still under way.
     if (monoMs - this.#startedMs <= oldestMs && this.#readAtMs === -Infinity) {
       return { values: {}, problems: {} };
     }
     return { values: {}, problems: { [this.name]: this.#problem ?? "gives no new values" } };
+  }
+
+  #note(values: Readonly<Record<string, number>>): void {
+    const old = new Set<string>();
+    for (const name in values) {
+      const ageMs = this.#readAtMs - (this.#newAtMs.get(name) ?? -Infinity);
+      // Readings come a little early or late.
+      const isDue = ageMs >= this.periodMs(name) - this.#everyMs / 2;
+      const isNew = isDue || values[name] !== this.#values[name];
+      // Read again before anybody was told of it: it still is to be told.
+      const isWaiting = !this.#isTold && this.#all.has(name) && !this.#old.has(name);
+      if (isNew) this.#newAtMs.set(name, this.#readAtMs);
+      else if (!isWaiting) old.add(name);
+    }
+    for (const name of this.#newAtMs.keys()) if (!(name in values)) this.#newAtMs.delete(name);
+    this.#values = values;
+    this.#old = old;
+    this.#all = new Set(Object.keys(values));
+    this.#isTold = false;
   }
 }
 
