@@ -8,6 +8,7 @@ import {
   type StrongEvidence,
 } from "./events.ts";
 import { STRONG } from "./evidence.ts";
+import { Together } from "./together.ts";
 import { type ChosenDetectors, Judge, type SavedMetric, specOf } from "./judge.ts";
 
 export type { SavedMetric };
@@ -34,6 +35,8 @@ export interface EventSettings {
   readonly events_per_hour_max: number;
   /** How long an anomaly must last until it is learned as the new normal; 0 learns it at once. */
   readonly learn_anomalies_s: number;
+  /** Whether what metrics do together is judged, too. */
+  readonly relations?: boolean;
 }
 
 /** The last verdict on a metric, and the score that an event needs of it at present. */
@@ -85,6 +88,8 @@ export class MetricBank {
   #judges = new Map<string, Judge>();
   #tracker: EventTracker;
   #strong: StrongEvidence[] = [];
+  #together: Together;
+
   #restorable = new Map<string, { saved: SavedMetric; seenMs: number }>();
   #elapsedMs: number | undefined;
 
@@ -93,6 +98,7 @@ export class MetricBank {
     this.#choice = choice;
     this.#settings = settings;
     this.#tracker = new EventTracker(run);
+    this.#together = new Together(periodOf(settings));
   }
 
   /** Judges the values of one sample and learns from them; those that are told again, `repeated`, are left out. */
@@ -119,6 +125,7 @@ export class MetricBank {
         std: round(verdict.std),
       };
     }
+    if (this.#settings.relations === true) this.#relate(metrics, now, repeated);
     block.score = round(block.score);
     const events = this.#track(now);
     if (events.length > 0) block.events = events;
@@ -162,12 +169,16 @@ export class MetricBank {
         if (!isSamePace(1 / judge.periodMs, 1 / paceMs)) judge.changePace(chosen, paceMs);
       }
     }
-    if (!isSame) this.#restorable.clear();
+    if (!isSame) {
+      this.#restorable.clear();
+      this.#together = new Together(after);
+    }
   }
 
   /** The metrics may mean something else from here on, as after a change of sensors: no events from that. */
   settle(): void {
     for (const judge of this.#judges.values()) judge.settle();
+    this.#together = new Together(periodOf(this.#settings));
   }
 
   /** What is worth keeping over a restart, metric by metric. */
@@ -226,6 +237,22 @@ export class MetricBank {
   /** Readings of a metric of which one may be a false alarm. */
   #readingsPerAlert({ periodMs }: Judge): number {
     return DAY_MS / (periodMs * this.#settings.alerts_per_day);
+  }
+
+  /** What the metrics do together, for those whose events are told. */
+  #relate(
+    metrics: Readonly<Record<string, number>>,
+    { monoMs }: Instant,
+    repeated: ReadonlySet<string>,
+  ): void {
+    const { alerts_per_day: alertsPerDay, learn_anomalies_s } = this.#settings;
+    const limits = { alertsPerDay, learnMs: 1_000 * learn_anomalies_s, gapMs: GAP_MS };
+    const judged: Record<string, number> = {};
+    for (const name in metrics) {
+      if (this.#judges.get(name)?.evidence !== undefined) judged[name] = metrics[name]!;
+    }
+    const isNew = (metric: string) => !repeated.has(metric);
+    this.#strong.push(...this.#together.observe(judged, isNew, monoMs, limits));
   }
 
   #track(now: Instant): AnomalyEvent[] {

@@ -24,6 +24,8 @@ export interface AnomalyEvent {
   severity: Severity;
   /** The metrics that are in it; the first is the one that moved first. */
   metrics: string[];
+  /** It opened as metrics left their usual relation to each other, not as one left its own range. */
+  relation?: true;
   since_wall_ms: number;
   since_mono_ms: number;
   /** Until the last strong evidence. */
@@ -43,6 +45,8 @@ export interface StrongEvidence {
   readonly sinceMs: number;
   readonly value: number;
   readonly score: number;
+  /** It isn't the metric alone that is unusual, but what it does together with others. */
+  readonly isRelation?: boolean;
 }
 
 /** A moment by both clocks. */
@@ -71,6 +75,7 @@ const MANY_METRICS = 3;
 
 interface OpenEvent {
   readonly id: string;
+  readonly isRelation: boolean;
   sinceMs: number;
   sinceWallMs: number;
   lastMs: number;
@@ -90,6 +95,7 @@ export interface SavedEvent {
   readonly id: string;
   readonly since_wall_ms: number;
   readonly metrics: readonly string[];
+  readonly relation?: true;
   /** How long each of them has been in it. */
   readonly joined_ms: readonly number[];
   readonly peak: AnomalyEvent["peak"];
@@ -180,6 +186,7 @@ export class EventTracker {
       id: event.id,
       since_wall_ms: event.sinceWallMs,
       metrics: event.order.map(({ metric }) => metric),
+      ...(event.isRelation ? { relation: true as const } : {}),
       joined_ms: event.order.map(({ metric }) =>
         Math.max(0, Math.round(now.monoMs - event.joined.get(metric)!))
       ),
@@ -190,11 +197,12 @@ export class EventTracker {
 
   /** Goes on with events that were open `agoMs` ago, before a restart. What doesn't fit is left out. */
   restore(saved: readonly SavedEvent[], agoMs: number, now: Instant): void {
-    for (const { id, since_wall_ms, metrics, joined_ms, peak, strength } of saved) {
+    for (const { id, since_wall_ms, metrics, relation, joined_ms, peak, strength } of saved) {
       if (this.#open.length >= OPEN_MAX || metrics.length === 0) continue;
       const sinceMs = now.monoMs - Math.max(0, now.wallMs - since_wall_ms);
       const event: OpenEvent = {
         id,
+        isRelation: relation === true,
         sinceMs,
         sinceWallMs: since_wall_ms,
         lastMs: now.monoMs,
@@ -238,6 +246,7 @@ export class EventTracker {
   #openWith(evidence: StrongEvidence, now: Instant, joined: string[]): OpenEvent {
     const event: OpenEvent = {
       id: `${++this.opened}-${this.#idTail}`,
+      isRelation: evidence.isRelation === true,
       sinceMs: evidence.sinceMs,
       sinceWallMs: 0,
       lastMs: now.monoMs,
@@ -315,6 +324,7 @@ function contentOf(
     state,
     severity: SEVERITIES[severityOf(event)]!,
     metrics,
+    ...(event.isRelation ? { relation: true as const } : {}),
     since_wall_ms: tenth(event.sinceWallMs),
     since_mono_ms: tenth(event.sinceMs),
     duration_ms: Math.max(0, tenth(event.lastMs - event.sinceMs)),

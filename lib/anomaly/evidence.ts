@@ -34,18 +34,27 @@ export class Evidence {
   #calm = 0;
   #settling = -1;
   #isCertain: boolean;
+  #isCalibrated: boolean;
   #flagged = 0;
 
-  /** `flag`: see {@linkcode AlertBudget}; `isCertain`: what is flagged needs no comparison with the past. */
-  constructor(flag: number, isCertain = false) {
+  /**
+   * `flag`: see {@linkcode AlertBudget}; `isCertain`: what is flagged needs no comparison with the past;
+   * `isCalibrated`: the detector itself flags no more often than is accepted, and says a thing once.
+   */
+  constructor(flag: number, isCertain = false, isCalibrated = false) {
     this.budget = new AlertBudget(flag);
     this.#isCertain = isCertain;
+    this.#isCalibrated = isCalibrated;
   }
 
   /** The detector's score that opens an event at present. */
   alertScore(samplesPerAlert: number): number {
     const { budget } = this;
-    return this.#isCertain ? budget.flag : budget.hardened(budget.threshold(samplesPerAlert));
+    if (this.#isCertain) return budget.flag;
+    const needed = this.#isCalibrated
+      ? budget.raised(budget.flag)
+      : budget.threshold(samplesPerAlert);
+    return budget.hardened(needed);
   }
 
   /** Whether the level is being learned anew and nothing is concluded. */
@@ -86,6 +95,9 @@ export class Evidence {
     // No judgement yet, or a constant signal: neither says anything of the tail.
     if (verdict.score === 0 && verdict.std === 0) return;
     const { budget } = this;
+    if (this.#isCalibrated) {
+      return this.#conclude(budget.soften(verdict.score) / budget.raised(budget.flag), nowMs);
+    }
     const bonus = 1 + ROW_BONUS * Math.max(0, this.#row - 1);
     const score = bonus * budget.soften(verdict.score);
     const tail = budget.tail(samplesPerAlert);

@@ -14,6 +14,8 @@ export interface ChosenDetector {
   readonly spec: string;
   readonly flag: number;
   readonly isCertain: boolean;
+  /** See {@linkcode Evidence}. */
+  readonly isCalibrated: boolean;
   readonly make: () => Detector;
 }
 
@@ -72,7 +74,7 @@ export class Judge {
     this.periodMs = periodMs;
     if (events !== undefined) {
       this.baseline = new Baseline(events.make(), index);
-      this.evidence = new Evidence(events.flag, events.isCertain);
+      this.evidence = new Evidence(events.flag, events.isCertain, events.isCalibrated);
     }
     if (flags !== events) this.#flags = flags?.make();
   }

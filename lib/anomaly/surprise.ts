@@ -1,101 +1,84 @@
 /**
- * Surprise: how far a series leaves the range that it has shown so far, looked at in several ways at once.
- * For general use: one threshold serves all metrics, whatever their unit and noise.
+ * Surprise: how unlike its own past a series is, looked at in several ways at once. For general use: one threshold
+ * serves all metrics, whatever their unit and noise.
  *
- * Each view of the series keeps the lowest and highest it has been, both creeping slowly back towards the
- * mean. A view's score is how far it is outside, in widths of that range; the series' score is that of its
- * most surprised view. As the range then widens, an anomaly is said once and not at each of its values, and a
- * lasting new level is learned. What follows a score within a few values must exceed it to be said again.
+ * Four views say how far the present is from the past, and each is held against all that it has said before: what
+ * counts is how rare that was (`rarity.ts`).
  *
  * | view | finds |
  * | --- | --- |
  * | value | spikes, dips |
- * | mean of the last 8 values | small shifts that last |
- * | change from the value before | jumps and runaways at an ordinary level |
- * | log of the mean size of recent changes | gone flat, gone wild |
- * | distance of the short mean from what is usual at this hour of the day | what is wrong only now |
+ * | mean of the last 10 values | shifts that last |
+ * | mean of the last 100 values | drifts, small shifts |
+ * | how much calmer the last 10 values are than the last 1,000 | gone flat |
+ *
+ * Together they are one number. Once told it has to be exceeded to be told again, for some hundred values: what lasts is
+ * said once. Beside that ranges are kept: of the value, of its short mean, and of how far the value is from what is usual at
+ * this hour of the day. Leaving one counts by how far, and as the range then widens, once.
  */
 import { bounded, type Detector, floorAt, numbersIn, SCORE_MAX, type Verdict } from "./detector.ts";
+import { Rarity, RARITY_NUMBERS } from "./rarity.ts";
+import { distance, Hours, Range, Track } from "./track.ts";
 
 /** Options of {@linkcode Surprise}. */
 export interface SurpriseOptions {
-  /** Score above it is an anomaly; 0: derived from `alerts_per_day`. */
+  /** Score above it is an anomaly, in parts of what follows from `alertsPerDay`; 0 for 1. */
   readonly threshold: number;
-  /** False alarms a day that are accepted where `threshold` is 0. */
+  /** False alarms a day that are accepted; 0 for 1. */
   readonly alertsPerDay: number;
-  /** Part of the way to the mean that a range's ends go back at each value. */
+  /** Part of the way to the mean that a range's ends go back at each value, of those that come each five minutes. */
   readonly creep: number;
-  /** Values seen before a view counts in full. */
+  /** Values seen before the first judgement. */
   readonly warmup: number;
 }
 
-const SHORT = 8;
-const HOURS = 24;
-const HOUR_MS = 3_600_000;
-/** Values that the recent size of changes, and the quiet after a score, span. */
-const ACTIVITY_SPAN = 24;
-const QUIET_SPAN = 24;
-/** Values between two notes of the size of changes; eight of them span its memory. */
-const ACTIVITY_LAG = 3;
-const MEAN_SPAN = 1_000;
-/** An hour's usual level learns from about this many values, and counts once it has seen a few. */
-const LEVEL_SPAN = 50;
-const LEVEL_MIN = 6;
+/** Weights of a new value in the means of all, of the last thousand, hundred and ten. */
+const ALL = 2e-5, SLOW = 1e-3, LONG = 1e-2, SHORT = 0.1;
+/** How much the long mean counts beside the other views. */
+const LONG_PART = 0.7;
+/** Values that a mean needs before it says anything. */
+const MEAN_MIN = 10, CALM_MIN = 20;
+/** What leaving the range counts: GAIN * log10(1 + SCALE * widths). */
+const GAIN = 8, SCALE = 100;
 /** Values that come faster than this fill an hour's level anew each time: then it says nothing. */
 const SEASON_STEP_MS = 10_000;
+/** What is unusual at its hour alone counts less: days differ. */
+const HOUR_PART = 0.6;
+/** What was told must be exceeded by this factor at first, which fades over so many values. */
+const HOLD = 1.25, HOLD_SPAN = 400;
 /**
- * The threshold that keeps one alarm a day on white noise: measured with `bench/detectors.ts`. A score
- * TAIL higher is e times as rare.
+ * What flags at one alarm a day where values come each five minutes, and what ten times as many values a day for each
+ * alarm add: more than the one that rarity itself asks for, as values near each other are alike.
  */
-const THRESHOLD_AT_288 = 0.4;
-const TAIL = 0.09;
+const FLAG_AT_288 = 3.76, FLAG_A_DECADE = 1.4, VALUES_A_DAY = 288;
+/** The more often values come the slower a range goes back, in parts of that. */
+const CREEP_PART = 0.75;
+const DAY_MS = 86_400_000;
 const STEP_UNKNOWN_MS = 100;
+const STEP_WEIGHT = 0.01;
 
-/** What a view keeps of its range, at its place in the state: lowest, highest, mean, count. */
-const LOW = 0, HIGH = 1, MEAN = 2, COUNT = 3;
-const RANGE = 4;
-
-/** How far `value` lies outside of the range at `at`, in widths. */
-function scoreIn(state: Float64Array, at: number, value: number, warmup: number): number {
-  const low = state[at + LOW]!, high = state[at + HIGH]!, count = state[at + COUNT]!;
-  if (count < 2) return 0;
-  const width = Math.max(high - low, floorAt(state[at + MEAN]!));
-  const outside = Math.max(value - high, low - value, 0);
-  return Math.min(SCORE_MAX, outside / width) * Math.min(1, count / warmup);
-}
-
-function learnIn(state: Float64Array, at: number, value: number, creep: number): void {
-  const count = ++state[at + COUNT]!;
-  if (count === 1) state[at + LOW] = state[at + HIGH] = state[at + MEAN] = value;
-  const low = state[at + LOW]!, high = state[at + HIGH]!, mean = state[at + MEAN]!;
-  state[at + HIGH] = value > high ? value : high - creep * (high - mean);
-  state[at + LOW] = value < low ? value : low + creep * (mean - low);
-  state[at + MEAN] = mean + Math.max(1 / MEAN_SPAN, 1 / count) * (value - mean);
-}
-
+const VIEWS = 4, RANGES = 3;
+const TRACK_NUMBERS = 3, RANGE_NUMBERS = 4, OTHERS = 5;
+const NUMBERS = VIEWS * (RARITY_NUMBERS + TRACK_NUMBERS) + RANGES * RANGE_NUMBERS +
+  Hours.NUMBERS + OTHERS;
 /** Of what is saved: more would say nothing more. */
-const DIGITS = 8;
-const VIEWS = 5;
-/** Places in the state: the ranges; the last values, and what the short mean was at each; sizes of changes. */
-const VALUES = RANGE * VIEWS;
-const MEANS = VALUES + SHORT;
-const ACTIVITIES = MEANS + SHORT;
-const STATE = ACTIVITIES + SHORT;
-const NUMBERS = STATE + 2 * HOURS + 7;
+const DIGITS = 6;
 
 /** See the head of the file. */
 export class Surprise implements Detector {
   #options: SurpriseOptions;
-  #state = new Float64Array(STATE);
-  /** Usual level of each hour, then how often it was seen; only where values come so slowly that it counts. */
-  #hours: Float64Array | undefined;
+  #rarities = Array.from({ length: VIEWS }, () => new Rarity());
+  #tracks = [ALL, SLOW, LONG, SHORT].map((weight) => new Track(weight));
+  #ranges = Array.from({ length: RANGES }, () => new Range());
+  /** Only where values come so slowly that it counts. */
+  #hours: Hours | undefined;
   #count = 0;
-  #last = 0;
   #lastMs = 0;
   #stepMs = 0;
-  #activity = 0;
-  #size = 0;
-  #quiet = 0;
+  /** What was told last, as it must be exceeded now. */
+  #held = 0;
+  #creep = 0;
+  #flag = FLAG_AT_288;
 
   constructor(options: SurpriseOptions) {
     this.#options = options;
@@ -103,96 +86,112 @@ export class Surprise implements Detector {
 
   update(given: number, tMs: number, wallMs: number = tMs): Verdict {
     const value = bounded(given);
-    const place = this.#count % SHORT;
-    this.#count++;
     this.#noteTime(tMs);
-    const state = this.#state;
-    state[VALUES + place] = value;
-    const known = Math.min(this.#count, SHORT);
-    let sum = 0;
-    for (let i = 0; i < known; i++) sum += state[VALUES + i]!;
-    const mean = sum / known;
-    const change = this.#count > 1 ? value - this.#last : 0;
-    this.#last = value;
-    this.#size += Math.max(1 / MEAN_SPAN, 1 / this.#count) * (Math.abs(value) - this.#size);
-    this.#activity += Math.max(1 / ACTIVITY_SPAN, 1 / this.#count) *
-      (Math.abs(change) - this.#activity);
-    const activity = Math.log(this.#activity + 1e-3 * this.#size + 1e-9);
-    // These ranges learn what is behind the present window, or they would grow along with what they judge.
-    const olderMean = this.#count > SHORT ? state[MEANS + place]! : mean;
-    state[MEANS + place] = mean;
-    const slot = ACTIVITIES + Math.floor(this.#count / ACTIVITY_LAG) % SHORT;
-    const olderActivity = this.#count > SHORT * ACTIVITY_LAG ? state[slot]! : activity;
-    if (this.#count % ACTIVITY_LAG === ACTIVITY_LAG - 1) state[slot] = activity;
-    let score = Math.max(
-      this.#view(0, value, value),
-      this.#view(1, mean, olderMean),
-      this.#view(2, change, change),
-      this.#view(3, activity, olderActivity),
+    const [all, slow, long, short] = this.#tracks as [Track, Track, Track, Track];
+    const mean = all.mean, variance = all.variance;
+    const far = all.count > 1 ? distance(value, all) : 0;
+    short.add(value);
+    long.add(value);
+    const isKnown = all.count > MEAN_MIN;
+    const shortFar = isKnown ? distance(short.mean, all) : 0;
+    const longFar = isKnown ? distance(long.mean, all) : 0;
+    all.add(value);
+    slow.add(value);
+    const calm = slow.count < CALM_MIN ? 0 : Math.max(0, calmer(short, slow));
+    const rare = Math.hypot(
+      this.#rarities[0]!.rate(far),
+      this.#rarities[1]!.rate(shortFar),
+      this.#rarities[2]!.rate(calm),
+      LONG_PART * this.#rarities[3]!.rate(longFar),
     );
-    const distance = this.#fromUsual(value, mean, wallMs);
-    if (distance !== undefined) score = Math.max(score, this.#view(4, distance, distance));
-    return this.#say(score, value, mean);
+    return this.#say(
+      this.#news(rare) + this.#left(value, short.mean, wallMs),
+      value,
+      mean,
+      variance,
+    );
+  }
+
+  /** What of `rare` is more than was told lately. */
+  #news(rare: number): number {
+    const held = this.#held * (1 - 1 / HOLD_SPAN);
+    this.#held = rare > held ? HOLD * rare : held;
+    return rare > held ? rare : 0;
+  }
+
+  /** What it counts that the value or its short mean leaves its range: less while few values made that. */
+  #left(value: number, mean: number, wallMs: number): number {
+    const [range, meanRange, hourRange] = this.#ranges as [Range, Range, Range];
+    let reach = range.reach(value, this.#creep);
+    if (this.#count > CALM_MIN) reach = Math.max(reach, meanRange.reach(mean, this.#creep));
+    if (this.#stepMs >= SEASON_STEP_MS) {
+      const usual = (this.#hours ??= new Hours()).usual(value, wallMs);
+      if (usual !== undefined) {
+        reach = Math.max(reach, HOUR_PART * hourRange.reach(value - usual, this.#creep));
+      }
+    }
+    const known = Math.min(1, Math.log10(1 + this.#count) / this.#flag);
+    return known * GAIN * Math.log10(1 + SCALE * reach);
   }
 
   #noteTime(tMs: number): void {
     const stepMs = tMs - this.#lastMs;
-    if (this.#count > 1 && stepMs > 0) {
-      const weight = Math.max(0.01, 1 / (this.#count - 1));
-      this.#stepMs += weight * (Math.min(stepMs, 864e5) - this.#stepMs);
+    if (this.#count++ > 0 && stepMs > 0) {
+      const weight = Math.max(STEP_WEIGHT, 1 / (this.#count - 1));
+      this.#stepMs += weight * (Math.min(stepMs, DAY_MS) - this.#stepMs);
     }
     this.#lastMs = tMs;
+    const { creep } = this.#options, alertsPerDay = this.#options.alertsPerDay || 1;
+    const perDay = DAY_MS / (this.#stepMs > 0 ? this.#stepMs : STEP_UNKNOWN_MS);
+    const often = Math.max(1, perDay / VALUES_A_DAY);
+    this.#flag = FLAG_AT_288 + FLAG_A_DECADE * Math.log10(Math.max(1, often / alertsPerDay));
+    this.#creep = creep / often ** CREEP_PART;
   }
 
-  #view(index: number, value: number, learned: number): number {
-    const { warmup, creep } = this.#options;
-    const score = scoreIn(this.#state, RANGE * index, value, warmup);
-    learnIn(this.#state, RANGE * index, learned, creep);
-    return score;
-  }
-
-  /** Distance of the short mean from what is usual at this hour, in UTC. */
-  #fromUsual(value: number, mean: number, wallMs: number): number | undefined {
-    if (this.#stepMs < SEASON_STEP_MS) return undefined;
-    const hour = ((Math.floor(wallMs / HOUR_MS) % HOURS) + HOURS) % HOURS;
-    const hours = this.#hours ??= new Float64Array(2 * HOURS);
-    const seen = hours[HOURS + hour]!++;
-    const level = hours[hour]!;
-    hours[hour] = level + Math.max(1 / LEVEL_SPAN, 1 / (seen + 1)) * (value - level);
-    return seen < LEVEL_MIN ? undefined : mean - level;
-  }
-
-  #say(found: number, value: number, mean: number): Verdict {
-    const score = found > this.#quiet ? found : 0;
-    this.#quiet = Math.max(found, this.#quiet * (1 - 1 / QUIET_SPAN));
-    const width = Math.max(this.#activity, floorAt(mean));
-    const z = Math.max(-SCORE_MAX, Math.min(SCORE_MAX, (value - mean) / width));
-    return { score, is_anomaly: score > this.#threshold, z, mean, std: this.#activity };
-  }
-
-  get #threshold(): number {
-    const { threshold, alertsPerDay } = this.#options;
-    if (threshold > 0) return threshold;
-    const perDay = 864e5 / (this.#stepMs > 0 ? this.#stepMs : STEP_UNKNOWN_MS);
-    return THRESHOLD_AT_288 + TAIL * Math.log(Math.max(1, perDay / (288 * alertsPerDay)));
+  #say(found: number, value: number, mean: number, variance: number): Verdict {
+    const { threshold, warmup } = this.#options;
+    const score = this.#count <= warmup ? 0 : Math.min(SCORE_MAX, found / this.#flag);
+    const std = Math.sqrt(variance);
+    const z = (value - mean) / Math.max(std, floorAt(mean));
+    const limited = Math.max(-SCORE_MAX, Math.min(SCORE_MAX, z));
+    return { score, is_anomaly: score > (threshold || 1), z: limited, mean, std };
   }
 
   save(): unknown {
-    return [
-      ...this.#state,
-      ...this.#hours ?? new Float64Array(2 * HOURS),
-      ...[this.#count, this.#last, this.#stepMs, this.#activity, this.#size, this.#quiet],
-    ].map((number) => Number(number.toPrecision(DIGITS))).concat(this.#lastMs);
+    const numbers = [
+      ...this.#rarities.flatMap((rarity) => rarity.save()),
+      ...this.#tracks.flatMap((track) => track.save()),
+      ...this.#ranges.flatMap((range) => range.save()),
+      ...(this.#hours ?? new Hours()).save(),
+      ...[this.#count, this.#stepMs, this.#held, this.#creep],
+    ];
+    return numbers.map((number) => Number(number.toPrecision(DIGITS))).concat(this.#lastMs);
   }
 
   restore(state: unknown): boolean {
     const numbers = numbersIn(state, NUMBERS);
     if (numbers === undefined) return false;
-    const hours = numbers.slice(STATE, STATE + 2 * HOURS);
-    this.#state.set(numbers.slice(0, STATE));
-    this.#hours = hours.some((number) => number !== 0) ? new Float64Array(hours) : undefined;
-    [this.#count, this.#last, this.#stepMs, this.#activity, this.#size, this.#quiet, this.#lastMs] =
-      numbers.slice(STATE + 2 * HOURS) as [number, number, number, number, number, number, number];
+    let at = 0;
+    const next = (count: number) => numbers.slice(at, at += count);
+    for (const rarity of this.#rarities) rarity.restore(next(RARITY_NUMBERS));
+    for (const track of this.#tracks) track.restore(next(TRACK_NUMBERS));
+    for (const range of this.#ranges) range.restore(next(RANGE_NUMBERS));
+    const hours = next(Hours.NUMBERS);
+    this.#hours = hours.some((number) => number !== 0) ? new Hours() : undefined;
+    this.#hours?.restore(hours);
+    [this.#count, this.#stepMs, this.#held, this.#creep, this.#lastMs] = next(OTHERS) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     return true;
   }
+}
+
+/** ln of how much smaller the spread of `short` is than that of `slow`. */
+function calmer(short: Track, slow: Track): number {
+  const floor = floorAt(slow.mean) ** 2;
+  return 0.5 * Math.log((slow.variance + floor) / (short.variance + floor));
 }

@@ -19,6 +19,8 @@ export interface DetectorKind {
   readonly options: Readonly<Record<string, DetectorOption>>;
   /** What it flags was named by a person and is no guess: no budget of false alarms applies. */
   readonly isCertain?: boolean;
+  /** It keeps to the false alarms that are accepted by itself. */
+  readonly isCalibrated?: boolean;
 }
 
 const threshold = (
@@ -66,22 +68,27 @@ export const DETECTORS = {
   },
   surprise: {
     help:
-      "How far a series leaves the range it has shown so far, in several views; for general use.",
+      "How unlike its own past a series is, in several views, told once; for general use, and for events.",
+    isCalibrated: true,
     options: {
-      threshold: threshold(0, "Score that is an anomaly; 0: derived from alerts_per_day."),
+      threshold: threshold(
+        0,
+        "Score that is an anomaly, in parts of what follows from alerts_per_day.",
+      ),
       alerts_per_day: {
-        default: 1,
-        min: 0.001,
+        default: 0,
+        min: 0,
         max: 100_000,
-        help: "False alarms a day that are accepted.",
+        help: "False alarms a day that are accepted; 0: as the setting of that name says, or 1.",
       },
       creep: {
-        default: 0.001,
+        default: 3e-5,
         min: 0,
         max: 0.5,
-        help: "Part of the way to the mean that the range goes back at each value.",
+        help:
+          "Part of the way to the mean that a range goes back at each of values that come each five minutes.",
       },
-      warmup: warmup(60, "Values seen before a view counts in full."),
+      warmup: warmup(60),
     },
   },
   ewma: {

@@ -244,7 +244,25 @@ export const NODE_SETTINGS = {
     runtime: true,
     check: (text) => wrongIn(() => parseDetector(text)),
     help:
-      "Detector for every metric that has none of its own, for example zscore:threshold=4,window=600.",
+      "Detector that flags single values, in the record, of every metric that has none of its own, for example zscore:threshold=4,window=600.",
+  },
+  event_detector: {
+    kind: "text",
+    group: "Detection",
+    default: "surprise",
+    placeholder: "KIND[:KEY=VALUE,...]",
+    runtime: true,
+    check: (text) => wrongIn(() => parseDetector(text)),
+    help:
+      "Detector that anomaly events are told by, for every metric that has none of its own; none for no events.",
+  },
+  relations: {
+    kind: "flag",
+    group: "Detection",
+    default: true,
+    runtime: true,
+    help:
+      "Also judges all metrics together, up to 64: an event where they leave their usual relation to each other.",
   },
   detectors: {
     kind: "list",
@@ -255,7 +273,7 @@ export const NODE_SETTINGS = {
     runtime: true,
     check: (entry) => wrongIn(() => parseMetricDetector(entry)),
     help:
-      "Detectors of single metrics, for example temp_c=ewma:threshold=5; none switches one off.",
+      "Detectors of single metrics, for flags and events, for example temp_c=ewma:threshold=5; none switches one off.",
   },
   alerts_per_day: {
     kind: "number",

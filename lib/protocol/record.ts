@@ -48,6 +48,8 @@ export const AnomalyEvent = Type.Object({
   severity: Type.Union([Type.Literal("low"), Type.Literal("medium"), Type.Literal("high")]),
   /** The metrics in it; the first is the one that moved first. */
   metrics: Type.Array(Type.String({ maxLength: 64 }), { minItems: 1, maxItems: 64 }),
+  /** Present: they left their usual relation to each other, none of them its own range. */
+  relation: Type.Optional(Type.Literal(true)),
   since_wall_ms: Type.Number(),
   since_mono_ms: Type.Number(),
   /** From there to the last strong evidence. */

@@ -202,6 +202,7 @@ Deno.test("an event that grows strong over samples began with the first of them"
     spec: "as given",
     flag: 4,
     isCertain: false,
+    isCalibrated: false,
     make: () => ({
       update: (value) => ({ score: value, is_anomaly: value > 4, z: value, mean: 0, std: 1 }),
       save: () => [],

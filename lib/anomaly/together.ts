@@ -1,0 +1,151 @@
+/**
+ * What the metrics of a node do together, as evidence for events: a bar for the distance from their usual relation,
+ * which follows from the false alarms that are accepted and from how the distance behaves, and the names of those that
+ * contribute most.
+ */
+import { AlertBudget } from "./budget.ts";
+import { Hotelling, TOGETHER_MAX } from "./hotelling.ts";
+import type { StrongEvidence } from "./events.ts";
+import { STRONG } from "./evidence.ts";
+
+/** What is taken for unusual before anything is known, in units of {@linkcode Hotelling.rate}. */
+const FLAG = 3;
+/** The budget errs on the quiet side, more so for a mean of readings: so many times the accepted alarms are asked of it. */
+const GENEROUS = 8;
+/** Metrics that are named, and the least part that one contributes. */
+const NAMED_MAX = 3, NAMED_PART = 0.15;
+/** After so many readings within the usual it is over. */
+const QUIET_READINGS = 60;
+/** Weight of a new interval in the usual one, and how many usual ones it counts as at most. */
+const PERIOD_WEIGHT = 0.05, INTERVAL_MAX = 3;
+const DAY_MS = 86_400_000;
+
+/** See the settings of the same names. */
+export interface TogetherLimits {
+  readonly alertsPerDay: number;
+  /** How long something lasts until it is the new normal. */
+  readonly learnMs: number;
+  /** After so long without readings nothing is known of where the metrics are. */
+  readonly gapMs: number;
+}
+
+/** See the head of the file. */
+export class Together {
+  #slots = new Map<string, number>();
+  #names: string[] = [];
+  #values = new Float64Array(0);
+  #model: Hotelling | undefined;
+  #budget = new AlertBudget(FLAG);
+  #periodMs: number;
+  #lastMs: number | undefined;
+  /** What is going on: since when, who is in it, and readings since it was last seen. */
+  #ongoing: { sinceMs: number; named: string[]; quiet: number } | undefined;
+
+  /** `periodMs`: how often readings come until that is known. */
+  constructor(periodMs: number) {
+    this.#periodMs = periodMs;
+  }
+
+  /** Takes in the readings of one moment; `isNew` says of which there is one. What is strong evidence now. */
+  observe(
+    metrics: Readonly<Record<string, number>>,
+    isNew: (metric: string) => boolean,
+    nowMs: number,
+    limits: TogetherLimits,
+  ): StrongEvidence[] {
+    if (!this.#fill(metrics, isNew)) return [];
+    const model = this.#model!;
+    this.#notePeriod(nowMs, limits);
+    const budget = this.#budget;
+    const rating = model.rate(this.#values);
+    const score = budget.soften(rating);
+    const tail = budget.tail(DAY_MS / (this.#periodMs * limits.alertsPerDay * GENEROUS));
+    const strength = model.isReady ? score / budget.raised(tail) : 0;
+    const evidence = this.#conclude(strength, rating, nowMs, limits);
+    if (model.isReady && this.#ongoing === undefined && score < tail) budget.learn(score);
+    model.learn(this.#values, strength < 1);
+    return evidence;
+  }
+
+  /** The metrics may be anywhere from here on. */
+  settle(): void {
+    this.#model?.letGo();
+    this.#ongoing = undefined;
+    this.#lastMs = undefined;
+  }
+
+  #conclude(
+    strength: number,
+    rating: number,
+    nowMs: number,
+    { learnMs }: TogetherLimits,
+  ): StrongEvidence[] {
+    if (strength >= 1 && this.#ongoing === undefined) {
+      this.#ongoing = { sinceMs: nowMs, named: this.#contributors(), quiet: 0 };
+      this.#budget.alarmed();
+    }
+    const ongoing = this.#ongoing;
+    if (ongoing === undefined) return [];
+    if (nowMs - ongoing.sinceMs >= learnMs) {
+      this.settle();
+      return [];
+    }
+    if (strength < STRONG) {
+      if (++ongoing.quiet > QUIET_READINGS) this.#ongoing = undefined;
+      return [];
+    }
+    ongoing.quiet = 0;
+    return ongoing.named.map((metric) => ({
+      metric,
+      strength,
+      sinceMs: ongoing.sinceMs,
+      value: this.#values[this.#slots.get(metric)!]!,
+      score: rating,
+      isRelation: true,
+    }));
+  }
+
+  #contributors(): string[] {
+    const parts = this.#model!.contributions();
+    const order = this.#names.map((name, i) => ({ name, part: parts[i]! }))
+      .filter(({ part, name }) => part > 0 && !Number.isNaN(this.#values[this.#slots.get(name)!]!))
+      .sort((a, b) => b.part - a.part);
+    return order.filter(({ part }, i) => i === 0 || part >= NAMED_PART).slice(0, NAMED_MAX)
+      .map(({ name }) => name);
+  }
+
+  /** Puts readings in their places; false where there is nothing to be seen together. A new metric starts all anew. */
+  #fill(metrics: Readonly<Record<string, number>>, isNew: (metric: string) => boolean): boolean {
+    let news = 0;
+    for (const name in metrics) {
+      if (isNew(name)) news++;
+      if (this.#slots.has(name) || this.#slots.size >= TOGETHER_MAX) continue;
+      this.#slots.set(name, this.#slots.size);
+      this.#names.push(name);
+      this.#model = undefined;
+    }
+    const size = this.#names.length;
+    if (size < 2 || news === 0) return false;
+    if (this.#model === undefined) {
+      this.#model = new Hotelling(size);
+      this.#values = new Float64Array(size);
+      this.#ongoing = undefined;
+    }
+    for (let i = 0; i < size; i++) this.#values[i] = metrics[this.#names[i]!] ?? NaN;
+    return true;
+  }
+
+  #notePeriod(nowMs: number, { alertsPerDay, gapMs }: TogetherLimits): void {
+    const sinceMs = nowMs - (this.#lastMs ?? nowMs);
+    this.#lastMs = nowMs;
+    if (sinceMs === 0) return;
+    this.#budget.elapse(sinceMs, alertsPerDay);
+    if (sinceMs > gapMs) {
+      this.settle();
+      this.#lastMs = nowMs;
+      return;
+    }
+    const interval = Math.min(sinceMs, INTERVAL_MAX * this.#periodMs);
+    this.#periodMs += PERIOD_WEIGHT * (interval - this.#periodMs);
+  }
+}
