@@ -18,3 +18,13 @@ function cell(value: unknown): string {
 export function csvLine(values: readonly unknown[]): string {
   return values.map(cell).join(",") + "\r\n";
 }
+
+const FIELD = /(?:^|,)(?:\s*"((?:[^"]|"")*)"\s*|([^,]*))/g;
+
+/** The fields of one line, without their quotes. A field doesn't go on over the end of a line. */
+export function csvFields(line: string): string[] {
+  const text = line.endsWith("\r") ? line.slice(0, -1) : line;
+  // An empty first field has no comma before it.
+  const fields = [...(text.startsWith(",") ? `"",${text.slice(1)}` : text).matchAll(FIELD)];
+  return fields.map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain!.trim());
+}

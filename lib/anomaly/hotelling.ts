@@ -6,7 +6,7 @@
  * Mean and covariance forget slowly. They learn what is some hundred readings behind, and nothing while much is out of
  * the ordinary: else the beginning of an anomaly would teach that it is normal.
  */
-import { SCORE_MAX } from "./detector.ts";
+import { bounded, SCORE_MAX } from "./detector.ts";
 
 /** Metrics that are looked at together, at most: what is kept grows by the square of it. */
 export const TOGETHER_MAX = 64;
@@ -35,7 +35,7 @@ export class Hotelling {
   #step: Float64Array;
   #before: Float64Array;
   /** The last readings, which are not learned yet, as a ring. */
-  #behind: Float32Array;
+  #behind: Float64Array;
   #seen = 0;
   #learned = 0;
 
@@ -49,7 +49,7 @@ export class Hotelling {
     this.#away = new Float64Array(size);
     this.#step = new Float64Array(size).fill(Infinity);
     this.#before = new Float64Array(size).fill(NaN);
-    this.#behind = new Float32Array(size * BEHIND);
+    this.#behind = new Float64Array(size * BEHIND);
   }
 
   /** Whether enough was learned to judge. */
@@ -64,7 +64,7 @@ export class Hotelling {
   rate(values: Float64Array): number {
     const { size } = this;
     for (let i = 0; i < size; i++) {
-      const value = values[i]!;
+      const value = bounded(values[i]!);
       // What is missing says nothing: it is where it usually is.
       const away = Number.isNaN(value) ? 0 : value - this.#mean[i]!;
       this.#away[i] = away;
@@ -84,7 +84,7 @@ export class Hotelling {
     const at = size * (this.#seen % BEHIND);
     if (isNew) this.#take(values, 0);
     else if (isCalm && this.#seen > WARMUP + BEHIND) this.#take(this.#behind, at);
-    for (let i = 0; i < size; i++) this.#behind[at + i] = values[i]!;
+    for (let i = 0; i < size; i++) this.#behind[at + i] = bounded(values[i]!);
     if (this.#learned < WARMUP) return;
     if (this.#factor === undefined || this.#sinceFactor >= FACTOR_EVERY) {
       this.#sinceFactor = 0;
@@ -113,19 +113,19 @@ export class Hotelling {
     }
     let sum = 0;
     for (let i = 0; i < size; i++) {
-      parts[i] = Math.max(0, solved[i]! * this.#short[i]!);
+      parts[i] = Math.abs(solved[i]! * this.#short[i]!);
       sum += parts[i]!;
     }
     if (sum > 0) { for (let i = 0; i < size; i++) parts[i]! /= sum; }
     return parts;
   }
 
-  #take(from: Float64Array | Float32Array, at: number): void {
+  #take(from: Float64Array, at: number): void {
     const { size } = this;
     const mean = this.#mean, covariance = this.#covariance, away = this.#away;
     const weight = Math.max(LEARN, 1 / ++this.#learned);
     for (let i = 0; i < size; i++) {
-      const value = from[at + i]!;
+      const value = bounded(from[at + i]!);
       away[i] = Number.isNaN(value) ? 0 : value - mean[i]!;
       mean[i]! += weight * away[i]!;
     }

@@ -40,6 +40,8 @@ const LONG_PART = 0.7;
 const MEAN_MIN = 10, CALM_MIN = 20;
 /** What leaving the range counts: GAIN * log10(1 + SCALE * widths). */
 const GAIN = 8, SCALE = 100;
+/** A range counts in full once so many decades of values made it, or as many as one alarm stands for. */
+const KNOWN_MAX = 7.5;
 /** Values that come faster than this fill an hour's level anew each time: then it says nothing. */
 const SEASON_STEP_MS = 10_000;
 /** What is unusual at its hour alone counts less: days differ. */
@@ -50,7 +52,7 @@ const HOLD = 1.25, HOLD_SPAN = 400;
  * What flags at one alarm a day where values come each five minutes, and what ten times as many values a day for each
  * alarm add: more than the one that rarity itself asks for, as values near each other are alike.
  */
-const FLAG_AT_288 = 3.76, FLAG_A_DECADE = 1.4, VALUES_A_DAY = 288;
+const FLAG_AT_288 = 3.76, FLAG_A_DECADE = 1.7, VALUES_A_DAY = 288;
 /** The more often values come the slower a range goes back, in parts of that. */
 const CREEP_PART = 0.75;
 const DAY_MS = 86_400_000;
@@ -130,7 +132,7 @@ export class Surprise implements Detector {
         reach = Math.max(reach, HOUR_PART * hourRange.reach(value - usual, this.#creep));
       }
     }
-    const known = Math.min(1, Math.log10(1 + this.#count) / this.#flag);
+    const known = Math.min(1, Math.log10(1 + this.#count) / Math.min(this.#flag, KNOWN_MAX));
     return known * GAIN * Math.log10(1 + SCALE * reach);
   }
 

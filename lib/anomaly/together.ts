@@ -12,8 +12,10 @@ import { STRONG } from "./evidence.ts";
 const FLAG = 3;
 /** The budget errs on the quiet side, more so for a mean of readings: so many times the accepted alarms are asked of it. */
 const GENEROUS = 8;
-/** Metrics that are named, and the least part that one contributes. */
-const NAMED_MAX = 3, NAMED_PART = 0.15;
+/** Metrics that are named: a relation is between two at least; of a third the least part that it contributes. */
+const NAMED_MIN = 2, NAMED_MAX = 3, NAMED_PART = 0.15;
+/** What one metric contributes where it is unusual by itself, and no relation is. */
+const ALONE_PART = 0.8;
 /** After so many readings within the usual it is over. */
 const QUIET_READINGS = 60;
 /** Weight of a new interval in the usual one, and how many usual ones it counts as at most. */
@@ -101,7 +103,7 @@ export class Together {
       sinceMs: ongoing.sinceMs,
       value: this.#values[this.#slots.get(metric)!]!,
       score: rating,
-      isRelation: true,
+      isRelation: ongoing.named.length > 1,
     }));
   }
 
@@ -110,7 +112,8 @@ export class Together {
     const order = this.#names.map((name, i) => ({ name, part: parts[i]! }))
       .filter(({ part, name }) => part > 0 && !Number.isNaN(this.#values[this.#slots.get(name)!]!))
       .sort((a, b) => b.part - a.part);
-    return order.filter(({ part }, i) => i === 0 || part >= NAMED_PART).slice(0, NAMED_MAX)
+    if (order[0] !== undefined && order[0].part >= ALONE_PART) return [order[0].name];
+    return order.filter(({ part }, i) => i < NAMED_MIN || part >= NAMED_PART).slice(0, NAMED_MAX)
       .map(({ name }) => name);
   }
 

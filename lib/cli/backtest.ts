@@ -1,19 +1,27 @@
 /** `node backtest`: runs detectors over CSV from standard input. Part of the executables. */
 import { Backtest, judge, type Row, RowReader, timeOf } from "../anomaly/backtest.ts";
 import { type Quality, quality, type Window, windowsOf } from "../anomaly/evaluate.ts";
+import { TableReader } from "../anomaly/node_backtest.ts";
 import { plotSvg } from "../anomaly/plot.ts";
 import { detectorMaker } from "../anomaly/registry.ts";
 import { DETECTORS } from "../config/detector_spec.ts";
 import { oneLine } from "../errors.ts";
+import { TableBacktest } from "./backtest_node.ts";
 import { fail, print } from "./output.ts";
 
 function usage(): string {
   const lines = [
-    "node backtest: runs a detector over CSV from standard input.",
+    "node backtest: what a node would have told of past values, from CSV on standard input.",
     "",
-    "Usage: node backtest [--detector KIND] [--OPTION N ...] < in.csv > out.csv",
+    "Usage: node backtest [--config node.toml] [--events] [--plot FILE.html] < metrics.csv",
+    "       host export --node pump-7 --format csv | node backtest --events",
+    "       node backtest --detector KIND [--OPTION N ...] < one-metric.csv > out.csv",
     "",
-    "Input has a header with timestamp and value. Output has one row for each row:",
+    "Input with a header of timestamp and metrics is judged as by a node, with the settings of a file or the",
+    "defaults: detectors, relations, events. Output is timestamp,score,is_anomaly,event for each row, or with",
+    "--events each event as JSON.",
+    "",
+    "Input with timestamp and value alone goes to one detector. Output has one row for each row:",
     "timestamp,value,score,is_anomaly; a score is 0 or more, larger is more anomalous.",
     "Timestamps are ISO 8601, or seconds or milliseconds since 1970.",
     "",
@@ -37,6 +45,8 @@ interface Wanted {
   options: Map<string, string>;
   labels: string | undefined;
   plot: string | undefined;
+  config: string | undefined;
+  events: boolean;
   sweep: boolean;
 }
 
@@ -46,14 +56,16 @@ function parse(args: readonly string[]): Wanted {
     options: new Map(),
     labels: undefined,
     plot: undefined,
+    config: undefined,
+    events: false,
     sweep: false,
   };
   for (let i = 0; i < args.length; i++) {
     const match = /^--([a-z_-]+)(?:=(.*))?$/.exec(args[i]!);
     if (match === null) fail("node", `backtest: unexpected "${args[i]}" (see --help)`, 2);
     const name = match[1]!;
-    if (name === "sweep") {
-      wanted.sweep = true;
+    if (name === "sweep" || name === "events") {
+      wanted[name] = true;
       continue;
     }
     const value = match[2] ?? args[++i];
@@ -61,6 +73,7 @@ function parse(args: readonly string[]): Wanted {
     if (name === "detector") wanted.kind = value;
     else if (name === "labels") wanted.labels = value;
     else if (name === "plot") wanted.plot = value;
+    else if (name === "config") wanted.config = value;
     else wanted.options.set(name.replaceAll("-", "_"), value);
   }
   return wanted;
@@ -74,9 +87,7 @@ export async function backtestCommand(args: readonly string[]): Promise<number> 
   }
   try {
     const wanted = parse(args);
-    const isStream = !wanted.sweep && wanted.labels === undefined && wanted.plot === undefined;
-    if (isStream) await stream(new Backtest(detectorMaker(wanted.kind, wanted.options)()));
-    else await whole(wanted);
+    await run(wanted);
     return 0;
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof Deno.errors.NotFound) {
@@ -102,20 +113,68 @@ async function write(text: string): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
 }
 
-async function stream(backtest: Backtest): Promise<void> {
-  for await (const found of lines()) {
-    let out = "";
-    for (const line of found) {
-      const row = backtest.push(line);
-      if (row !== undefined) out += row + "\n";
-    }
-    await write(out);
+/** What is there is known from the first line: one metric for one detector, or what a node would judge. */
+async function run(wanted: Wanted): Promise<void> {
+  const input = lines();
+  const first: string[] = [];
+  while (first.length === 0) {
+    const { value, done } = await input.next();
+    if (done) break;
+    first.push(...value);
+  }
+  const [header = ""] = first;
+  const isTable = wanted.config !== undefined || wanted.events || isTableHeader(header);
+  if (isTable) return await table(header, first.slice(1), input, wanted);
+  const isStream = !wanted.sweep && wanted.labels === undefined && wanted.plot === undefined;
+  if (!isStream) return await whole(first, input, wanted);
+  const backtest = new Backtest(detectorMaker(wanted.kind, wanted.options)());
+  for await (const found of after(first, input)) {
+    const rows = found.map((line) => backtest.push(line)).filter((row) => row !== undefined);
+    if (rows.length > 0) await write(rows.join("\n") + "\n");
   }
 }
 
-async function whole({ kind, options, labels, plot, sweep }: Wanted): Promise<void> {
+async function* after(
+  first: string[],
+  rest: AsyncIterable<string[]>,
+): AsyncGenerator<string[]> {
+  yield first;
+  yield* rest;
+}
+
+/** Whether a header has other metrics than `value`. */
+function isTableHeader(header: string): boolean {
+  try {
+    const { metrics } = new TableReader(header);
+    return metrics.length > 1 || metrics[0]!.toLowerCase() !== "value";
+  } catch {
+    return false;
+  }
+}
+
+async function table(
+  header: string,
+  first: string[],
+  rest: AsyncIterable<string[]>,
+  { config, events, plot }: Wanted,
+): Promise<void> {
+  const backtest = new TableBacktest(header, { config, events, plot });
+  await write(backtest.header);
+  for await (const found of after(first, rest)) {
+    await write(found.map((line) => backtest.push(line)).join(""));
+  }
+  const { out, quality } = await backtest.end();
+  await write(out);
+  if (quality !== undefined) console.error(qualityText(quality));
+}
+
+async function whole(
+  first: string[],
+  rest: AsyncIterable<string[]>,
+  { kind, options, labels, plot, sweep }: Wanted,
+): Promise<void> {
   const text: string[] = [];
-  for await (const found of lines()) text.push(...found);
+  for await (const found of after(first, rest)) text.push(...found);
   const reader = new RowReader();
   const rows = text.map((line) => reader.push(line)).filter((row) => row !== undefined);
   if (rows.length === 0) throw new SyntaxError("there are no rows");

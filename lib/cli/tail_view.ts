@@ -171,7 +171,8 @@ function eventsOf(record: Item): Item[] {
 function anomalyText(detail: Item): string {
   const metrics = (Array.isArray(detail.metrics) ? detail.metrics : []).map(textOf).join(", ");
   const peak = objectOf(detail.peak);
-  const parts = [`${textOf(detail.severity ?? "")} ${metrics}`.trim()];
+  const relation = detail.relation === true ? " left their usual relation" : "";
+  const parts = [`${textOf(detail.severity ?? "")} ${metrics}${relation}`.trim()];
   if (peak.metric !== undefined) {
     const [value, score] = [measure(numberOf(peak.value)), measure(numberOf(peak.score))];
     parts.push(`peak ${textOf(peak.metric)} ${value} (score ${score})`);

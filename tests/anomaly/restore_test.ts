@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type EventSettings, MetricBank, METRICS_MAX } from "../../lib/anomaly/bank.ts";
 import type { ChosenDetector } from "../../lib/anomaly/judge.ts";
 import type { AnomalyEvent } from "../../lib/anomaly/events.ts";
-import { chooseDetectors } from "../../lib/node/choices.ts";
+import { chooseDetectors } from "../../lib/anomaly/choice.ts";
 import { gaussian } from "./noise.ts";
 
 const SETTINGS: EventSettings = {

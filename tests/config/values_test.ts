@@ -202,7 +202,15 @@ Deno.test("a configuration says all that is wrong with it, and is used whole or 
 Deno.test("a running node can be told of sampling, sensors, detection, limits and sending, and of nothing that names it or its files", () => {
   assertEquals([...RUNTIME_SETTINGS], [
     ...["send_interval_ms", "wal_bytes_max", "downsample_max", "sample_hz", "sensors"],
-    ...["detector", "event_detector", "relations", "detectors", "alerts_per_day", "events_per_hour_max", "learn_anomalies_s"],
+    ...[
+      "detector",
+      "event_detector",
+      "relations",
+      "detectors",
+      "alerts_per_day",
+      "events_per_hour_max",
+      "learn_anomalies_s",
+    ],
     ...["rules", "rail_metric", "rail_low_v", "temp_metric", "temp_high_c", "stuck_s"],
   ]);
 });

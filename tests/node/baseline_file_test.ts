@@ -6,7 +6,7 @@ import {
   baselineLines,
   parseBaselines,
 } from "../../lib/node/baseline_file.ts";
-import { chooseDetectors } from "../../lib/node/choices.ts";
+import { chooseDetectors } from "../../lib/anomaly/choice.ts";
 import type { Clock } from "../../lib/platform/platform.ts";
 import { gaussian } from "../anomaly/noise.ts";
 import { SimDisk } from "../sim/disk.ts";

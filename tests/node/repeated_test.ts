@@ -1,7 +1,7 @@
 /** A reading is judged once: what a sensor tells again between two readings is no news. */
 import { assert, assertEquals } from "@std/assert";
 import { MetricBank } from "../../lib/anomaly/bank.ts";
-import { chooseDetectors } from "../../lib/node/choices.ts";
+import { chooseDetectors } from "../../lib/anomaly/choice.ts";
 import { Diagnostics } from "../../lib/node/diagnostics.ts";
 import { LinuxSensor } from "../../lib/node/sensors/linux.ts";
 import { PolledSensor, type SensorRuntime } from "../../lib/node/sensors/sensor.ts";

@@ -111,3 +111,9 @@ export const DEVICE_CLOCK = "device’s clock";
 
 /** Compares names so that `pump-9` is before `pump-10`. */
 export const byName = new Intl.Collator("en", { numeric: true }).compare;
+
+/** What an anomaly event is about: its metrics, and that it is their relation where it is. */
+export function whatMoved({ metrics, relation }) {
+  const names = metrics.join(", ");
+  return relation ? `${names} left their usual relation` : names;
+}

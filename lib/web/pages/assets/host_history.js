@@ -11,6 +11,7 @@ import {
   measure,
   shortStamp,
   titleTime,
+  whatMoved,
 } from "./format.js";
 
 const STEPS = [100, 300, 1_000];
@@ -45,8 +46,8 @@ function toneOf(kind) {
 /** What an event says, in words. */
 export function eventText({ kind, detail }) {
   if (kind.startsWith("anomaly_") && Array.isArray(detail.metrics)) {
-    const { severity, metrics, peak, duration_ms } = detail;
-    const parts = [`${severity}: ${metrics.join(", ")}`];
+    const { severity, peak, duration_ms } = detail;
+    const parts = [`${severity}: ${whatMoved(detail)}`];
     if (peak) {
       parts.push(`peak ${peak.metric} ${measure(peak.value)} (score ${measure(peak.score)})`);
     }

@@ -10,6 +10,7 @@ import {
   shortStamp,
   stamp,
   titleTime,
+  whatMoved,
 } from "./format.js";
 import { diagnosticText, factList } from "./facts.js";
 import { setUpTheme } from "./theme_button.js";
@@ -90,7 +91,7 @@ function drawEvents({ events, held }) {
           h(
             "span",
             { class: "event-text" },
-            h("b", {}, event.metrics.join(", ")),
+            h("b", {}, whatMoved(event)),
             ` ${event.peak.metric} ${measure(event.peak.value)}, ${event.severity}, ${
               isOpen ? "open" : duration(event.duration_ms)
             }`,
