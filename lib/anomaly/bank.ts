@@ -39,8 +39,11 @@ export interface EventSettings {
   readonly relations?: boolean;
 }
 
-/** The last verdict on a metric, and the score that an event needs of it at present. */
+/** The last verdict on a metric by what flags it; `score` is that of what tells events. */
 export interface Judgement extends Verdict {
+  /** Lowest and highest that are usual now. */
+  readonly usual: readonly [number, number];
+  /** The score that an event needs at present. */
   readonly alert_score: number;
 }
 
@@ -53,6 +56,8 @@ const DEFAULTS: EventSettings = {
   events_per_hour_max: 12,
   learn_anomalies_s: 1_800,
 };
+/** What is within so many standard deviations of the mean is usual. */
+const USUAL_STDS = 3;
 /** Significant digits in the record: more would be noise on a metered link. */
 const DIGITS = 6;
 const DAY_MS = 86_400_000;
@@ -136,10 +141,12 @@ export class MetricBank {
   get last(): Map<string, Judgement> {
     const last = new Map<string, Judgement>();
     for (const [name, judge] of this.#judges) {
-      const { last: verdict = judge.flagged, evidence } = judge;
-      if (verdict === undefined) continue;
+      const { last: told, flagged = told, evidence } = judge;
+      if (flagged === undefined) continue;
+      const { score } = told ?? flagged, { mean, std } = flagged;
       const alertScore = evidence?.alertScore(this.#readingsPerAlert(judge)) ?? SCORE_MAX;
-      last.set(name, { ...verdict, alert_score: round(alertScore) });
+      const usual = [round(mean - USUAL_STDS * std), round(mean + USUAL_STDS * std)] as const;
+      last.set(name, { ...flagged, score, usual, alert_score: round(alertScore) });
     }
     return last;
   }

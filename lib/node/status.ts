@@ -26,6 +26,7 @@ export interface MetricStatus {
   std?: number;
   score?: number;
   is_anomaly?: boolean;
+  usual?: readonly [number, number];
   alert_score?: number;
 }
 
@@ -85,7 +86,10 @@ export interface NodeStatus {
   events: { readonly opened: number; readonly open: number; readonly held_back: number };
   /** The last events of this run, newest first, each as it was told of last. */
   last_events: readonly RecentEvent[];
-  /** Each metric's last value and judgement; `alert_score` is what opens an event at present. */
+  /**
+   * Each metric's last value and judgement: `usual` is the range that it keeps to now, `score` how near it is to an
+   * event, which opens at `alert_score`.
+   */
   metrics: Record<string, MetricStatus>;
   diagnostics: Record<string, unknown>;
   /** The rules of the settings, and which of them are active. */

@@ -287,3 +287,21 @@ Deno.test("seasons follow the wall clock of the device, not the time since the s
   }
   assertEquals(found, 0);
 });
+
+Deno.test("one detector flags values and another tells events: the record says the one's, the last judgement both", () => {
+  const settings = { detector: "zscore", event_detector: "surprise", detectors: ["b=none"] };
+  const bench = new Bench({}, chooseDetectors({ ...settings, alerts_per_day: 1 }));
+  const noise = gaussian(12);
+  bench.run(600, () => ({ a: 20 + noise(), b: noise() }));
+  const now = { monoMs: bench.nowMs, wallMs: bench.nowMs };
+  const block = bench.bank.observe({ a: 23.6, b: 99 }, now);
+  assertEquals([block.is_anomaly, Object.keys(block.metrics), block.events], [
+    ...[true, ["a"], undefined],
+  ]);
+  const { z, score, usual: [low, high], is_anomaly, alert_score } = bench.bank.last.get("a")!;
+  assert(is_anomaly && z > 3 && score < 1 && alert_score === 1, `${z} ${score} ${alert_score}`);
+  assert(low > 16 && low < 18 && high > 22 && high < 24, `${low} ${high}`);
+  bench.nowMs += 100;
+  bench.run(2, () => ({ a: 40 + noise() }));
+  assertEquals(bench.opened(), 1);
+});

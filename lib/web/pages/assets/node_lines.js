@@ -123,7 +123,7 @@ export class MetricRows {
     }
   }
 
-  #showValue(row, { value, z, score, alert_score, is_anomaly }) {
+  #showValue(row, { value, z, score, usual, alert_score, is_anomaly }) {
     setText(row.value, measure(value));
     const isKnown = typeof z === "number" || typeof score === "number";
     const shown = typeof z === "number"
@@ -134,7 +134,7 @@ export class MetricRows {
     setAttr(
       row.z,
       "title",
-      isKnown ? `Score ${measure(score)}; an event needs ${measure(alert_score)} at present` : null,
+      isKnown ? judgementText(score, usual, alert_score) : null,
     );
   }
 
@@ -153,4 +153,10 @@ export class MetricRows {
       `${name} since ${clock(recent.t[0])} (${DEVICE_CLOCK}): ${measure(low)} to ${measure(high)}`,
     );
   }
+}
+
+/** What is usual of a metric, and how near it is to an event. */
+function judgementText(score, usual, alertScore) {
+  const range = usual === undefined ? "" : `Usually ${measure(usual[0])} to ${measure(usual[1])}. `;
+  return `${range}Score ${measure(score)}; an event needs ${measure(alertScore)} at present`;
 }
