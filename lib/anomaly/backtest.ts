@@ -8,9 +8,9 @@ import type { Detector } from "./detector.ts";
 export const BACKTEST_HEADER = "timestamp,value,score,is_anomaly";
 
 const UNQUOTE = /^\s*"((?:[^"]|"")*)"\s*$/;
-/** Names of columns of times, and of labels. */
+/** Names of columns of times. */
 export const TIME_NAMES = ["timestamp", "time", "ts", "datetime", "ts_wall_ms"];
-export const LABEL_NAMES = ["label", "is_anomaly", "anomaly"];
+const LABEL_NAMES = ["label", "is_anomaly", "anomaly"];
 /** Numbers below it are seconds since 1970, others milliseconds. */
 const SECONDS_MAX = 1e11;
 /** Time between rows whose timestamps can't be read. */

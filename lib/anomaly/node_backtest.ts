@@ -3,11 +3,14 @@
  * constant memory. A column of times and any number of metrics; other columns of `host export` are left out.
  */
 import { csvFields } from "../csv.ts";
-import { LABEL_NAMES, TIME_NAMES, timeOf } from "./backtest.ts";
+import { TIME_NAMES, timeOf } from "./backtest.ts";
 import { type AnomalyBlock, type DetectorChoice, type EventSettings, MetricBank } from "./bank.ts";
 
+/** Columns that say what was wrong. What an export calls `is_anomaly` is what was flagged. */
+const LABEL_NAMES = ["label", "anomaly"];
 /** Columns of an export that are no metrics. */
 const OTHER_NAMES: ReadonlySet<string> = new Set([
+  "is_anomaly",
   ...["received_wall_ms", "node_id", "epoch", "seq", "ts_mono_ms", "score", "degraded"],
   ...["cfg_version", "changepoint"],
 ]);

@@ -16,6 +16,8 @@ const GENEROUS = 8;
 const NAMED_MIN = 2, NAMED_MAX = 3, NAMED_PART = 0.15;
 /** What one metric contributes where it is unusual by itself, and no relation is. */
 const ALONE_PART = 0.8;
+/** Distances before the first judgement: how they vary is to be known. */
+const SCORES_MIN = 100;
 /** After so many readings within the usual it is over. */
 const QUIET_READINGS = 60;
 /** Weight of a new interval in the usual one, and how many usual ones it counts as at most. */
@@ -38,6 +40,8 @@ export class Together {
   #values = new Float64Array(0);
   #model: Hotelling | undefined;
   #budget = new AlertBudget(FLAG);
+  /** Distances that the bar was learned from. */
+  #scores = 0;
   #periodMs: number;
   #lastMs: number | undefined;
   /** What is going on: since when, who is in it, and readings since it was last seen. */
@@ -62,9 +66,11 @@ export class Together {
     const rating = model.rate(this.#values);
     const score = budget.soften(rating);
     const tail = budget.tail(DAY_MS / (this.#periodMs * limits.alertsPerDay * GENEROUS));
-    const strength = model.isReady ? score / budget.raised(tail) : 0;
+    const isKnown = model.isReady && ++this.#scores > SCORES_MIN;
+    const strength = isKnown ? score / budget.raised(tail) : 0;
     const evidence = this.#conclude(strength, rating, nowMs, limits);
-    if (model.isReady && this.#ongoing === undefined && score < tail) budget.learn(score);
+    const isNormal = this.#ongoing === undefined && (score < tail || !isKnown);
+    if (model.isReady && isNormal) budget.learn(score);
     model.learn(this.#values, strength < 1);
     return evidence;
   }

@@ -37,7 +37,7 @@ Deno.test("a table's metrics are its columns but for times, labels and what an e
   });
   assertEquals(reader.row(" "), undefined);
   // A time that can't be read is a second later; __proto__ is a name like others.
-  assertEquals(reader.row("5,2,?,1,2,0")?.tMs, 1_700_000_001_000);
+  assertEquals(reader.row("5,2,?,1,1,2,0")?.tMs, 1_700_000_001_000);
   assertThrows(() => new TableReader("a,b"), SyntaxError, "header with timestamp and metrics");
   assertThrows(() => new TableReader("timestamp,label"), SyntaxError);
 });
