@@ -25,11 +25,12 @@ Deno.test("fields of CSV: quotes, doubled quotes, commas within, empty ones", ()
 });
 
 Deno.test("a table's metrics are its columns but for times, labels and what an export has beside", () => {
-  const reader = new TableReader(
-    'received_wall_ms,seq,"ts_wall_ms",temp_c,"flow, l/min",is_anomaly',
-  );
+  const head = 'received_wall_ms,seq,"ts_wall_ms",is_anomaly,temp_c,"flow, l/min"';
+  const reader = new TableReader(`${head},label`);
   assertEquals(reader.metrics, ["temp_c", "flow, l/min"]);
-  assertEquals(reader.row('5,1,1700000000000,41.5,"x",1'), {
+  // What was flagged says nothing of what was wrong.
+  assert(!new TableReader(head).hasLabels && reader.hasLabels);
+  assertEquals(reader.row('5,1,1700000000000,0,41.5,"x",1'), {
     timestamp: "1700000000000",
     tMs: 1_700_000_000_000,
     metrics: { temp_c: 41.5 },
