@@ -1,7 +1,7 @@
 /** Every setting of the host. Nothing else defines one. */
 
 import { LOG_SETTINGS } from "./log_settings.ts";
-import { ADDRESS, HTTP_TOKEN } from "./node_settings.ts";
+import { ADDRESS, SECRET } from "./node_settings.ts";
 import type { SettingTable, ValuesOf } from "./setting.ts";
 
 /** The host's table; see {@linkcode SettingTable}. */
@@ -40,13 +40,8 @@ export const HOST_SETTINGS = {
       "Serves http with TLS, and asks whoever connects for a certificate that tls_ca signed (host pki sign --kind person), before any token.",
   },
   http_token: {
-    kind: "text",
+    ...SECRET,
     group: "Listeners",
-    default: "",
-    secret: true,
-    pattern: HTTP_TOKEN,
-    expected: "16 to 256 printable characters",
-    placeholder: "TOKEN",
     help:
       "A token that lets in as an admin, for scripts of this machine; people get their own from host token. Where there is any token, nobody is let in without one. Better given by environment or file than by flag.",
   },

@@ -14,8 +14,15 @@ const ADDRESSES =
   /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\],]+):\d{1,5}(,(\[[0-9A-Fa-f:.]+\]|[^\s:[\],]+):\d{1,5})*$/;
 const ADDRESS_OR_OFF = /^(off|(\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):\d{1,5})$/;
 
-/** What `http_token` may be. */
-export const HTTP_TOKEN = /^(|[!-~]{16,256})$/;
+/** A setting that is a token. */
+export const SECRET = {
+  kind: "text",
+  default: "",
+  secret: true,
+  pattern: /^(|[!-~]{16,256})$/,
+  expected: "16 to 256 printable characters",
+  placeholder: "TOKEN",
+} as const;
 
 /** The node's table; see {@linkcode SettingTable}. */
 export const NODE_SETTINGS = {
@@ -98,13 +105,8 @@ export const NODE_SETTINGS = {
     help: "PEM file of the private key of tls_cert.",
   },
   token: {
-    kind: "text",
+    ...SECRET,
     group: "Identity and link",
-    default: "",
-    secret: true,
-    pattern: HTTP_TOKEN,
-    expected: "16 to 256 printable characters",
-    placeholder: "TOKEN",
     help:
       "By which the host knows this node where it has no certificate: what host token create --role node printed. Better given by environment or file than by flag.",
   },
@@ -126,13 +128,8 @@ export const NODE_SETTINGS = {
       "Serves http with TLS, and asks whoever connects for a certificate that tls_ca signed, before anything else.",
   },
   http_token: {
-    kind: "text",
+    ...SECRET,
     group: "Identity and link",
-    default: "",
-    secret: true,
-    pattern: HTTP_TOKEN,
-    expected: "16 to 256 printable characters",
-    placeholder: "TOKEN",
     help:
       "What whoever asks over http must show: on the page, or as bearer token. Better given by environment or file than by flag.",
   },
