@@ -35,8 +35,9 @@ export interface EventSettings {
   readonly events_per_hour_max: number;
   /** How long an anomaly must last until it is learned as the new normal; 0 learns it at once. */
   readonly learn_anomalies_s: number;
-  /** Whether what metrics do together is judged, too. */
+  /** Whether what metrics do together is judged, too; of all, or of each of these groups. */
   readonly relations?: boolean;
+  readonly relation_groups?: readonly string[];
 }
 
 /** The last verdict on a metric by what flags it; `score` is that of what tells events. */
@@ -86,6 +87,24 @@ export function isSamePace(oneHz: number, otherHz: number): boolean {
 
 const NO_REPEATS: ReadonlySet<string> = new Set();
 
+/** Metrics that are judged together. */
+interface Group {
+  readonly together: Together;
+  readonly has: (metric: string) => boolean;
+}
+
+/** The groups that are named, else one of all. */
+function groupsOf(settings: EventSettings): Group[] {
+  const named = (settings.relation_groups ?? []).map((text) => {
+    const names = new Set(text.split(",").map((name) => name.trim()));
+    return (metric: string) => names.has(metric);
+  });
+  return (named.length > 0 ? named : [() => true]).map((has) => ({
+    together: new Together(periodOf(settings)),
+    has,
+  }));
+}
+
 /** See the head of the file. */
 export class MetricBank {
   #choice: DetectorChoice;
@@ -93,7 +112,7 @@ export class MetricBank {
   #judges = new Map<string, Judge>();
   #tracker: EventTracker;
   #strong: StrongEvidence[] = [];
-  #together: Together;
+  #groups: Group[] = [];
 
   #restorable = new Map<string, { saved: SavedMetric; seenMs: number }>();
   #elapsedMs: number | undefined;
@@ -103,7 +122,7 @@ export class MetricBank {
     this.#choice = choice;
     this.#settings = settings;
     this.#tracker = new EventTracker(run);
-    this.#together = new Together(periodOf(settings));
+    this.#groups = groupsOf(settings);
   }
 
   /** Judges the values of one sample and learns from them; those that are told again, `repeated`, are left out. */
@@ -116,7 +135,11 @@ export class MetricBank {
     this.#elapse(now.monoMs);
     this.#strong.length = 0;
     for (const name in metrics) {
-      if (repeated.has(name)) continue;
+      if (repeated.has(name)) {
+        const known = this.#judges.get(name);
+        if (known !== undefined) known.lastMs = now.monoMs;
+        continue;
+      }
       const judge = this.#judge(name);
       if (judge === undefined) continue;
       const verdict = this.#judgeValue(name, judge, metrics[name]!, now);
@@ -164,6 +187,7 @@ export class MetricBank {
   reconfigure(choice: DetectorChoice, settings: EventSettings = this.#settings): void {
     const before = periodOf(this.#settings), after = periodOf(settings);
     const isSame = isSamePace(1 / before, 1 / after);
+    const grouped = String(this.#settings.relation_groups);
     this.#choice = choice;
     this.#settings = settings;
     for (const [name, judge] of this.#judges) {
@@ -178,14 +202,14 @@ export class MetricBank {
     }
     if (!isSame) {
       this.#restorable.clear();
-      this.#together = new Together(after);
     }
+    if (!isSame || String(settings.relation_groups) !== grouped) this.#groups = groupsOf(settings);
   }
 
   /** The metrics may mean something else from here on, as after a change of sensors: no events from that. */
   settle(): void {
     for (const judge of this.#judges.values()) judge.settle();
-    this.#together = new Together(periodOf(this.#settings));
+    this.#groups = groupsOf(this.#settings);
   }
 
   /** What is worth keeping over a restart, metric by metric. */
@@ -254,12 +278,15 @@ export class MetricBank {
   ): void {
     const { alerts_per_day: alertsPerDay, learn_anomalies_s } = this.#settings;
     const limits = { alertsPerDay, learnMs: 1_000 * learn_anomalies_s, gapMs: GAP_MS };
-    const judged: Record<string, number> = {};
-    for (const name in metrics) {
-      if (this.#judges.get(name)?.evidence !== undefined) judged[name] = metrics[name]!;
-    }
     const isNew = (metric: string) => !repeated.has(metric);
-    this.#strong.push(...this.#together.observe(judged, isNew, monoMs, limits));
+    for (const { together, has } of this.#groups) {
+      const judged: Record<string, number> = {};
+      for (const name in metrics) {
+        const isJudged = this.#judges.get(name)?.evidence !== undefined;
+        if (isJudged && has(name)) judged[name] = metrics[name]!;
+      }
+      this.#strong.push(...together.observe(judged, isNew, monoMs, limits));
+    }
   }
 
   #track(now: Instant): AnomalyEvent[] {

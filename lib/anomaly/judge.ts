@@ -5,6 +5,7 @@
 import { Baseline } from "./baseline.ts";
 import type { Detector, Verdict } from "./detector.ts";
 import { Evidence } from "./evidence.ts";
+import { Pace } from "./pace.ts";
 
 /**
  * A detector as it was chosen: the spec names it, `flag` is the score from which it flags, and with `isCertain` what
@@ -40,8 +41,6 @@ export interface SavedMetric {
 
 /** Latest values kept of each metric. */
 const AROUND = 16;
-/** Weight of a new interval in the usual one, and how many usual ones it counts as at most: some are gaps. */
-const PERIOD_WEIGHT = 0.05, INTERVAL_MAX = 3;
 
 /** What identifies the detectors of a metric. */
 export function specOf({ flags, events }: ChosenDetectors): string {
@@ -59,11 +58,9 @@ export class Judge {
   /** The last verdicts: of what flags, and of what tells events. */
   flagged: Verdict | undefined;
   last: Verdict | undefined;
+  /** When it was there last, be it with a reading or one that is told again. */
   lastMs: number | undefined;
-  /** Usual time between two readings, in ms. */
-  periodMs: number;
-  /** Time of the reading before, unless more than the usual time has passed for reasons of its own. */
-  #pacedMs: number | undefined;
+  #pace: Pace;
   #around = new Float64Array(2 * AROUND);
   #values = 0;
 
@@ -71,7 +68,7 @@ export class Judge {
   constructor(chosen: ChosenDetectors, index: number, periodMs: number) {
     const { flags, events } = chosen;
     this.spec = specOf(chosen);
-    this.periodMs = periodMs;
+    this.#pace = new Pace(periodMs);
     if (events !== undefined) {
       this.baseline = new Baseline(events.make(), index);
       this.evidence = new Evidence(events.flag, events.isCertain, events.isCalibrated);
@@ -86,11 +83,8 @@ export class Judge {
     const at = 2 * (this.#values++ % AROUND);
     this.#around[at] = nowMs;
     this.#around[at + 1] = value;
-    if (this.#pacedMs !== undefined) {
-      const intervalMs = Math.min(nowMs - this.#pacedMs, INTERVAL_MAX * this.periodMs);
-      this.periodMs += PERIOD_WEIGHT * (intervalMs - this.periodMs);
-    }
-    this.lastMs = this.#pacedMs = nowMs;
+    this.#pace.note(nowMs);
+    this.lastMs = nowMs;
     return this.flagged;
   }
 
@@ -107,13 +101,17 @@ export class Judge {
   settle(): void {
     this.evidence?.settle();
     this.baseline?.letGo();
-    this.#pacedMs = undefined;
+    this.#pace.pause();
+  }
+
+  /** Usual time between two readings, in ms. */
+  get periodMs(): number {
+    return this.#pace.periodMs;
   }
 
   /** Readings come at another pace from here on: what was learned of windows of them is of other times. */
   changePace({ flags, events }: ChosenDetectors, periodMs: number): void {
-    this.periodMs = periodMs;
-    this.#pacedMs = undefined;
+    this.#pace = new Pace(periodMs);
     if (events !== undefined) this.baseline = new Baseline(events.make());
     if (flags !== events) this.#flags = flags?.make();
     this.evidence?.budget.loosen();

@@ -7,6 +7,7 @@ import { AlertBudget } from "./budget.ts";
 import { Hotelling, TOGETHER_MAX } from "./hotelling.ts";
 import type { StrongEvidence } from "./events.ts";
 import { STRONG } from "./evidence.ts";
+import { Pace } from "./pace.ts";
 
 /** What is taken for unusual before anything is known, in units of {@linkcode Hotelling.rate}. */
 const FLAG = 3;
@@ -20,8 +21,8 @@ const ALONE_PART = 0.8;
 const SCORES_MIN = 100;
 /** After so many readings within the usual it is over. */
 const QUIET_READINGS = 60;
-/** Weight of a new interval in the usual one, and how many usual ones it counts as at most. */
-const PERIOD_WEIGHT = 0.05, INTERVAL_MAX = 3;
+/** So many usual intervals are a gap, too. */
+const GAP_PERIODS = 10;
 const DAY_MS = 86_400_000;
 
 /** See the settings of the same names. */
@@ -42,14 +43,15 @@ export class Together {
   #budget = new AlertBudget(FLAG);
   /** Distances that the bar was learned from. */
   #scores = 0;
-  #periodMs: number;
+  #pace: Pace;
+  /** When there was anything, be it told again. */
   #lastMs: number | undefined;
   /** What is going on: since when, who is in it, and readings since it was last seen. */
   #ongoing: { sinceMs: number; named: string[]; quiet: number } | undefined;
 
   /** `periodMs`: how often readings come until that is known. */
   constructor(periodMs: number) {
-    this.#periodMs = periodMs;
+    this.#pace = new Pace(periodMs);
   }
 
   /** Takes in the readings of one moment; `isNew` says of which there is one. What is strong evidence now. */
@@ -59,13 +61,14 @@ export class Together {
     nowMs: number,
     limits: TogetherLimits,
   ): StrongEvidence[] {
+    this.#elapse(nowMs, limits);
     if (!this.#fill(metrics, isNew)) return [];
     const model = this.#model!;
-    this.#notePeriod(nowMs, limits);
+    this.#pace.note(nowMs);
     const budget = this.#budget;
     const rating = model.rate(this.#values);
     const score = budget.soften(rating);
-    const tail = budget.tail(DAY_MS / (this.#periodMs * limits.alertsPerDay * GENEROUS));
+    const tail = budget.tail(DAY_MS / (this.#pace.periodMs * limits.alertsPerDay * GENEROUS));
     const isKnown = model.isReady && ++this.#scores > SCORES_MIN;
     const strength = isKnown ? score / budget.raised(tail) : 0;
     const evidence = this.#conclude(strength, rating, nowMs, limits);
@@ -79,7 +82,7 @@ export class Together {
   settle(): void {
     this.#model?.letGo();
     this.#ongoing = undefined;
-    this.#lastMs = undefined;
+    this.#pace.pause();
   }
 
   #conclude(
@@ -144,17 +147,10 @@ export class Together {
     return true;
   }
 
-  #notePeriod(nowMs: number, { alertsPerDay, gapMs }: TogetherLimits): void {
+  #elapse(nowMs: number, { alertsPerDay, gapMs }: TogetherLimits): void {
     const sinceMs = nowMs - (this.#lastMs ?? nowMs);
     this.#lastMs = nowMs;
-    if (sinceMs === 0) return;
     this.#budget.elapse(sinceMs, alertsPerDay);
-    if (sinceMs > gapMs) {
-      this.settle();
-      this.#lastMs = nowMs;
-      return;
-    }
-    const interval = Math.min(sinceMs, INTERVAL_MAX * this.#periodMs);
-    this.#periodMs += PERIOD_WEIGHT * (interval - this.#periodMs);
+    if (sinceMs > Math.max(gapMs, GAP_PERIODS * this.#pace.periodMs)) this.settle();
   }
 }

@@ -261,6 +261,20 @@ export const NODE_SETTINGS = {
     help:
       "Also judges all metrics together, up to 64: an event where they leave their usual relation to each other.",
   },
+  relation_groups: {
+    kind: "list",
+    group: "Detection",
+    default: [],
+    max: 16,
+    placeholder: "METRIC,METRIC[,...]",
+    runtime: true,
+    check: (text) =>
+      /^\s*[A-Za-z_][\w.]*(\s*,\s*[A-Za-z_][\w.]*)+\s*$/.test(text)
+        ? undefined
+        : "expected two metrics or more, separated by commas",
+    help:
+      "Metrics that are judged together, group by group, for example pressure_bar,flow_lpm; none: all of them.",
+  },
   detectors: {
     kind: "list",
     group: "Detection",

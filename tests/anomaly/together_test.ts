@@ -1,6 +1,6 @@
 /** All metrics of a node together: what none of them does alone, and that calm metrics stay calm. */
 import { assert, assertEquals } from "@std/assert";
-import { MetricBank } from "../../lib/anomaly/bank.ts";
+import { type EventSettings, MetricBank } from "../../lib/anomaly/bank.ts";
 import type { AnomalyEvent } from "../../lib/anomaly/events.ts";
 import { Hotelling } from "../../lib/anomaly/hotelling.ts";
 import { chooseDetectors } from "../../lib/anomaly/choice.ts";
@@ -19,9 +19,9 @@ class Bench {
   nowMs = 0;
   readonly bank: MetricBank;
 
-  constructor(learn_anomalies_s = 1_800, choice = CHOICE) {
-    const settings = { sample_hz: 10, alerts_per_day: 1, events_per_hour_max: 12 };
-    this.bank = new MetricBank(choice, { ...settings, learn_anomalies_s, relations: true }, "r");
+  constructor(learn_anomalies_s = 1_800, more: Partial<EventSettings> = {}) {
+    const settings = { sample_hz: 10, alerts_per_day: 1, events_per_hour_max: 12, ...more };
+    this.bank = new MetricBank(CHOICE, { ...settings, learn_anomalies_s, relations: true }, "r");
   }
   run(seconds: number, sample: () => Record<string, number>): this {
     for (const endMs = this.nowMs + 1_000 * seconds; this.nowMs < endMs; this.nowMs += 100) {
@@ -146,4 +146,34 @@ Deno.test("Hotelling: whatever numbers come, what it says is finite", () => {
     model.learn(values, i % 7 !== 0);
     assert([...model.contributions()].every(Number.isFinite));
   }
+});
+
+Deno.test("of groups that are named each is judged by itself, and the others are not", () => {
+  for (
+    const [relation_groups, found] of [[["pressure,flow"], 1], [["pressure, temp"], 0]] as const
+  ) {
+    const sample = plant(3);
+    const bench = new Bench(1_800, { relation_groups }).run(3_600, () => sample(1));
+    assertEquals(bench.run(60, () => sample(-1)).opened.length, found);
+  }
+});
+
+Deno.test("metrics that are read each five minutes are judged together, sampled as fast as others are", () => {
+  const sample = plant(4);
+  const bank = new MetricBank(CHOICE, {
+    ...{ sample_hz: 0.2, alerts_per_day: 1, events_per_hour_max: 12, learn_anomalies_s: 86_400 },
+    relations: true,
+  }, "r");
+  const opened: number[] = [];
+  const all = new Set(["pressure", "flow", "temp"]), none: ReadonlySet<string> = new Set();
+  let values = sample(1);
+  for (let tick = 0; tick < 60 * 1_000; tick++) {
+    const reading = Math.floor(tick / 60), isNew = tick % 60 === 0;
+    if (isNew) values = sample(reading < 900 ? 1 : -1);
+    const now = { monoMs: 5_000 * tick, wallMs: 5_000 * tick };
+    const { events = [] } = bank.observe(values, now, isNew ? none : all);
+    if (events.some(({ state, relation }) => state === "open" && relation)) opened.push(reading);
+  }
+  const [first] = opened.filter((reading) => reading >= 900);
+  assert(opened.length <= 5 && first !== undefined && first < 950, `${opened}`);
 });

@@ -206,6 +206,7 @@ Deno.test("a running node can be told of sampling, sensors, detection, limits an
       "detector",
       "event_detector",
       "relations",
+      "relation_groups",
       "detectors",
       "alerts_per_day",
       "events_per_hour_max",
