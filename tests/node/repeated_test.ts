@@ -144,3 +144,17 @@ Deno.test("a reading that is told for a minute isn't stuck; three that agree for
   }
   assertEquals(stuckAt[0], 120);
 });
+
+Deno.test("what is read each five minutes is there all the time: its readings are no gaps, and an event is told", () => {
+  const noise = gaussian(5);
+  const bank = new MetricBank(ZSCORE, { ...SETTINGS, sample_hz: 1 }, "r");
+  let value = 0, openedAt: number | undefined;
+  for (let tick = 0; tick < 300 * 410; tick++) {
+    const isNew = tick % 300 === 0, reading = tick / 300;
+    if (isNew) value = noise() + (reading >= 400 ? 12 : 0);
+    const now = { monoMs: 1_000 * tick, wallMs: 1_000 * tick };
+    const { events = [] } = bank.observe({ level: value }, now, isNew ? NONE : new Set(["level"]));
+    if (reading >= 300 && events.some(({ state }) => state === "open")) openedAt ??= reading;
+  }
+  assert(openedAt !== undefined && openedAt >= 400 && openedAt < 403, `${openedAt}`);
+});
