@@ -5,7 +5,14 @@
  */
 import { HOST_SETTINGS } from "../config/host_settings.ts";
 import { authoritiesIn, signerOf, vouchFor } from "../identity/authorities.ts";
-import { madeAtMs, makeAuthority, makeRequest, readCertificate, sign } from "../identity/pki.ts";
+import {
+  isKeyOf,
+  madeAtMs,
+  makeAuthority,
+  makeRequest,
+  readCertificate,
+  sign,
+} from "../identity/pki.ts";
 import { denoClock, denoRandom } from "../platform/deno_clock.ts";
 import type { Database } from "../platform/sqlite.ts";
 import { readCertificates, revokeCertificates } from "../store/sqlite/pki.ts";
@@ -34,13 +41,10 @@ export async function beginRotation(data: string): Promise<void> {
   const title = `Holdfast ${name ?? "host"} ${new Date(nowMs).toISOString().slice(0, 10)}`;
   const made = await makeAuthority(title, { nowMs, days: AUTHORITY_DAYS }, denoRandom);
   const cross = await vouchFor(made.cert, former, denoRandom);
-  // Until the last of them is there, the former authority alone counts, and its key is.
-  writePkiFiles(files.directory, {
-    [files.caFormerKey]: former.key,
-    [files.cross]: cross,
-    [files.caKey]: made.key,
-    [files.ca]: made.cert + former.cert,
-  });
+  // Durable before the newer one counts: its key can't be made again.
+  writePkiFiles(files.directory, { [files.caFormerKey]: former.key });
+  writePkiFiles(files.directory, { [files.cross]: cross, [files.caKey]: made.key });
+  writePkiFiles(files.directory, { [files.ca]: made.cert + former.cert });
   noteByHand(db, { action: "pki_rotate", target: title });
   const behind = nodesBehind(db, made.cert).length;
   print(`${title} signs from now on; ${behind} nodes renew while they are connected: host pki ls`);
@@ -50,7 +54,14 @@ export async function beginRotation(data: string): Promise<void> {
 export async function finishRotation(data: string, force: boolean): Promise<void> {
   const files = pkiFiles(data, "host");
   const { authorities: [newest, former], own } = present(data);
-  if (former === undefined) throw new Error("no authority is being changed: see host pki rotate");
+  const leftovers = [files.caFormerKey, files.cross].filter(isThere);
+  if (former === undefined) {
+    // Cut off at the end, or before the newer authority counted: then the former key is the one in use.
+    const isOver = leftovers.length > 0 && isKeyOf(textIn(files.caKey) ?? "", newest!);
+    if (!isOver) throw new Error("no authority is being changed: see host pki rotate");
+    leftovers.forEach((path) => Deno.removeSync(path));
+    return print("the former authority counts no more");
+  }
   const signer = signerFor(data, newest!);
   if (signer === undefined) throw new Error(`${files.caKey} isn't the key of ${files.ca}`);
   const db = await openBeside(data);
@@ -78,7 +89,7 @@ export async function finishRotation(data: string, force: boolean): Promise<void
       noteByHand(db, { action: "pki_revoke", target: node, before: { serial } });
     }
   }
-  for (const path of [files.caFormerKey, files.cross]) if (isThere(path)) Deno.removeSync(path);
+  leftovers.forEach((path) => Deno.removeSync(path));
   noteByHand(db, { action: "pki_rotate_finish", target: "former authority", after: { behind } });
   print(
     `the former authority counts no more${force ? ": restart the host to end all sessions" : ""}`,

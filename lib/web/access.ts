@@ -148,6 +148,8 @@ export function certified({ isRevoked, onRefused }: CertificateCheck): Middlewar
       : undefined;
     if (reason !== undefined) {
       onRefused(addressOf(c), reason);
+      // Each further line in the log costs them a handshake.
+      c.header("connection", "close");
       return refuse(c, 403, `a certificate of this listener's authority is needed: ${reason}`);
     }
     c.set("isCertified", () => !isRevoked(serial!));

@@ -160,6 +160,33 @@ realTest(
   },
 );
 
+realTest("a change of the authority that was cut off anywhere can be taken again", async () => {
+  const fleet = await Fleet.make();
+  const host = await fleet.startHost();
+  const path = (name: string) => fleet.path(`host/pki/${name}`);
+  const text = (name: string) => Deno.readTextFileSync(path(name));
+  const former = text("ca.pem"), key = text("ca.key");
+  // Cut off before the newer one counted: its key took the place of the former one's, which is kept.
+  Deno.writeTextFileSync(path("ca-former.key"), key, { mode: 0o600 });
+  Deno.writeTextFileSync(path("ca.key"), text("host.key"));
+  assertMatch(await fleet.fails("pki", "rotate", "--finish"), /no authority is being changed/);
+  assertEquals(await fleet.enroll("a", await fleet.host("pki", "token", "pump-7")), "");
+  await fleet.host("pki", "rotate");
+  assert(text("ca.pem").endsWith(former) && text("ca.pem").length > former.length);
+  assertEquals(text("ca-former.key"), key);
+  // Cut off at the end: the former one counts no more, and its key is still there.
+  await fleet.host("pki", "rotate", "--finish", "--force");
+  assert(!text("ca.pem").includes(former));
+  Deno.writeTextFileSync(path("ca-former.key"), key, { mode: 0o600 });
+  assertMatch(await fleet.host("pki", "rotate", "--finish"), /counts no more/);
+  assert(!(await fleet.host("pki", "ls")).includes("former authority"));
+  assertEquals([...Deno.readDirSync(fleet.path("host/pki"))].map(({ name }) => name).sort(), [
+    ...["ca.key", "ca.pem", "host.key", "host.pem"],
+  ]);
+  assertEquals(await host.stop(), 0);
+  await fleet.remove();
+});
+
 realTest("a host that isn't the one that made a token is told nothing", async () => {
   const fleet = await Fleet.make(), stranger = await Fleet.make();
   const host = await fleet.startHost();
