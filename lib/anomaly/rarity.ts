@@ -21,7 +21,7 @@ export const RARITY_NUMBERS: number = BINS + 1;
 export class Rarity {
   #bins = new Float32Array(BINS);
   #count = 0;
-  #top = 0;
+  #top = LOW;
 
   /** How rare `size`, 0 or more, is; then it is one of those that came before. 0 for what is usual. */
   rate(given: number): number {
@@ -32,7 +32,8 @@ export class Rarity {
     for (let i = bin; i < BINS; i++) larger += bins[i]!;
     let rarity = Math.max(0, -Math.log10(larger / (this.#count + 1)));
     if (size > this.#top) {
-      if (this.#top > 0) rarity += Math.log10(size / this.#top);
+      // Below the first bin all are alike.
+      rarity += Math.log10(size / this.#top);
       this.#top = size;
     }
     bins[bin]!++;
@@ -52,7 +53,7 @@ export class Rarity {
 
   /** Takes up what {@linkcode save} gave, which must be {@linkcode RARITY_NUMBERS} finite numbers. */
   restore(numbers: readonly number[]): void {
-    this.#top = Math.max(0, Math.min(TOP_MAX, numbers[0]!));
+    this.#top = Math.max(LOW, Math.min(TOP_MAX, numbers[0]!));
     this.#bins.set(numbers.slice(1).map((count) => Math.max(0, Math.min(COUNT_MAX, count))));
     this.#count = this.#bins.reduce((sum, count) => sum + count, 0);
   }

@@ -60,9 +60,10 @@ const STEP_UNKNOWN_MS = 100;
 const STEP_WEIGHT = 0.01;
 
 const VIEWS = 4, RANGES = 3;
-const TRACK_NUMBERS = 3, RANGE_NUMBERS = 4, OTHERS = 5;
+const TRACK_NUMBERS = 3, RANGE_NUMBERS = 4, OTHERS = 7;
 const NUMBERS = VIEWS * (RARITY_NUMBERS + TRACK_NUMBERS) + RANGES * RANGE_NUMBERS +
   Hours.NUMBERS + OTHERS;
+type Others = [number, number, number, number, number, number, number];
 /** Of what is saved: more would say nothing more. */
 const DIGITS = 6;
 
@@ -80,6 +81,8 @@ export class Surprise implements Detector {
   /** What was told last, as it must be exceeded now. */
   #held = 0;
   #creep = 0;
+  #last = 0;
+  #step = 0;
   #flag = FLAG_AT_288;
 
   constructor(options: SurpriseOptions) {
@@ -91,12 +94,13 @@ export class Surprise implements Detector {
     this.#noteTime(tMs);
     const [all, slow, long, short] = this.#tracks as [Track, Track, Track, Track];
     const mean = all.mean, variance = all.variance;
-    const far = all.count > 1 ? distance(value, all) : 0;
+    const spread = this.#noteStep(value) / 2;
+    const far = all.count > 1 ? distance(value, all, spread) : 0;
     short.add(value);
     long.add(value);
     const isKnown = all.count > MEAN_MIN;
-    const shortFar = isKnown ? distance(short.mean, all) : 0;
-    const longFar = isKnown ? distance(long.mean, all) : 0;
+    const shortFar = isKnown ? distance(short.mean, all, spread) : 0;
+    const longFar = isKnown ? distance(long.mean, all, spread) : 0;
     all.add(value);
     slow.add(value);
     const calm = slow.count < CALM_MIN ? 0 : Math.max(0, calmer(short, slow));
@@ -124,16 +128,25 @@ export class Surprise implements Detector {
   /** What it counts that the value or its short mean leaves its range: less while few values made that. */
   #left(value: number, mean: number, wallMs: number): number {
     const [range, meanRange, hourRange] = this.#ranges as [Range, Range, Range];
-    let reach = range.reach(value, this.#creep);
-    if (this.#count > CALM_MIN) reach = Math.max(reach, meanRange.reach(mean, this.#creep));
+    const creep = this.#creep, least = this.#step;
+    let reach = range.reach(value, creep, least);
+    if (this.#count > CALM_MIN) reach = Math.max(reach, meanRange.reach(mean, creep, least));
     if (this.#stepMs >= SEASON_STEP_MS) {
       const usual = (this.#hours ??= new Hours()).usual(value, wallMs);
       if (usual !== undefined) {
-        reach = Math.max(reach, HOUR_PART * hourRange.reach(value - usual, this.#creep));
+        reach = Math.max(reach, HOUR_PART * hourRange.reach(value - usual, creep, least));
       }
     }
     const known = Math.min(1, Math.log10(1 + this.#count) / Math.min(this.#flag, KNOWN_MAX));
     return known * GAIN * Math.log10(1 + SCALE * reach);
+  }
+
+  /** The smallest step of the value so far: what is rounded to it varies by no less, and 0 before the first. */
+  #noteStep(value: number): number {
+    const step = Math.abs(value - this.#last);
+    if (this.#count > 1 && step > 0 && (this.#step === 0 || step < this.#step)) this.#step = step;
+    this.#last = value;
+    return this.#step;
   }
 
   #noteTime(tMs: number): void {
@@ -165,7 +178,7 @@ export class Surprise implements Detector {
       ...this.#tracks.flatMap((track) => track.save()),
       ...this.#ranges.flatMap((range) => range.save()),
       ...(this.#hours ?? new Hours()).save(),
-      ...[this.#count, this.#stepMs, this.#held, this.#creep],
+      ...[this.#count, this.#stepMs, this.#held, this.#creep, this.#last, this.#step],
     ];
     return numbers.map((number) => Number(number.toPrecision(DIGITS))).concat(this.#lastMs);
   }
@@ -181,13 +194,14 @@ export class Surprise implements Detector {
     const hours = next(Hours.NUMBERS);
     this.#hours = hours.some((number) => number !== 0) ? new Hours() : undefined;
     this.#hours?.restore(hours);
-    [this.#count, this.#stepMs, this.#held, this.#creep, this.#lastMs] = next(OTHERS) as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    const [count, stepMs, held, creep, last, step, lastMs] = next(OTHERS) as Others;
+    this.#count = count;
+    this.#stepMs = stepMs;
+    this.#held = held;
+    this.#creep = creep;
+    this.#last = last;
+    this.#step = step;
+    this.#lastMs = lastMs;
     return true;
   }
 }

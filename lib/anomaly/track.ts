@@ -4,10 +4,13 @@
 const TINY = 1e-9;
 const Z_MAX = 1e6;
 
-/** Distance of `value` from `mean` in standard deviations, without its sign; large, but finite, where all were equal. */
-export function distance(value: number, { mean, variance }: Track): number {
+/**
+ * Distance of `value` from `mean` in standard deviations, without its sign; `spread` is the least that counts for one.
+ * Large, but finite, where all were equal.
+ */
+export function distance(value: number, { mean, variance }: Track, spread = 0): number {
   const far = Math.abs(value - mean), floor = TINY * (1 + Math.abs(mean));
-  return far <= floor ? 0 : Math.min(Z_MAX, far / Math.max(Math.sqrt(variance), floor));
+  return far <= floor ? 0 : Math.min(Z_MAX, far / Math.max(Math.sqrt(variance), spread, floor));
 }
 
 /** Mean and variance in which what is older counts less: by a constant weight, and of the first values by 1/n. */
@@ -48,8 +51,11 @@ export class Range {
   high = 0;
   #mean = new Track(0);
 
-  /** How far `value` is outside, in widths of the range; then it is inside. `creep`: part of the way back at each value. */
-  reach(value: number, creep: number): number {
+  /**
+   * How far `value` is outside, in widths of the range, of which `least` is the smallest that counts; then it is
+   * inside. `creep`: part of the way back at each value.
+   */
+  reach(value: number, creep: number, least = 0): number {
     const mean = this.#mean;
     if (mean.count === 0) {
       this.low = this.high = value;
@@ -57,7 +63,7 @@ export class Range {
       return 0;
     }
     const { low, high } = this;
-    const width = Math.max(high - low, TINY * (1 + Math.abs(high)));
+    const width = Math.max(high - low, least, TINY * (1 + Math.abs(high)));
     mean.count++;
     mean.mean += Math.max(creep, 1 / mean.count) * (value - mean.mean);
     this.high -= creep * (high - mean.mean);

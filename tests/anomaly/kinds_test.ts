@@ -143,8 +143,8 @@ Deno.test("surprise: hours count only where values come so slowly that they say 
   for (const [stepMs, counts] of [[9_000, false], [11_000, true]] as const) {
     const detector = make("surprise");
     for (let i = 0; i < 500; i++) detector.update(i % 3, stepMs * i, 5 * HOUR_MS);
-    // Of its state the hours' counts stand before the last five numbers.
-    const seen = (detector.save() as number[]).slice(-5 - 24, -5);
+    // Of its state the hours' counts stand before the last seven numbers.
+    const seen = (detector.save() as number[]).slice(-7 - 24, -7);
     assertEquals(
       seen.map((count) => count > 0),
       Array.from({ length: 24 }, (_, hour) => counts && hour === 5),
