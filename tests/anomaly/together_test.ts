@@ -177,3 +177,14 @@ Deno.test("metrics that are read each five minutes are judged together, sampled 
   const [first] = opened.filter((reading) => reading >= 900);
   assert(opened.length <= 5 && first !== undefined && first < 950, `${opened}`);
 });
+
+Deno.test("the first change in the last digit of what was constant is an event of no high severity, and the next ones are none", () => {
+  let at = 0;
+  const bench = new Bench().run(
+    1_200,
+    () => ({ disk: 69.3 + 0.01 * Math.floor(at++ / 2_000), swap: 0 }),
+  );
+  assertEquals(bench.opened.map(({ metrics, severity }) => [metrics, severity]), [
+    [["disk"], "low"],
+  ]);
+});
