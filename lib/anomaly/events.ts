@@ -72,6 +72,8 @@ const SEVERITIES: readonly Severity[] = ["low", "medium", "high"];
 /** Strength from which an event matters more, and number of metrics that adds one step. */
 const STRONGER = [1.5, 3];
 const MANY_METRICS = 3;
+/** What goes on for so long adds one step, too. */
+const LONG_MS = 600_000;
 
 interface OpenEvent {
   readonly id: string;
@@ -298,10 +300,12 @@ function lastJoin(event: OpenEvent): number {
   return last;
 }
 
-function severityOf({ strength, order }: OpenEvent): number {
+/** By how rare it is, how many metrics are in it, and how long it goes on. */
+function severityOf({ strength, order, sinceMs, lastMs }: OpenEvent): number {
   const byStrength = STRONGER.filter((from) => strength >= from).length;
   const byMetrics = order.length >= MANY_METRICS ? 1 : 0;
-  return Math.min(SEVERITIES.length - 1, byStrength + byMetrics);
+  const byTime = lastMs - sinceMs >= LONG_MS ? 1 : 0;
+  return Math.min(SEVERITIES.length - 1, byStrength + byMetrics + byTime);
 }
 
 function hasGrown(event: OpenEvent): boolean {

@@ -104,6 +104,16 @@ Deno.test("severity: medium from 1.5 and high from 3 times what an alarm needs, 
   }
 });
 
+Deno.test("an event that goes on for ten minutes matters a step more, and says so", () => {
+  const bench = new Bench();
+  bench.at(0, evidence("a", 1));
+  const told: string[] = [];
+  for (let second = 5; second <= 650; second += 5) {
+    for (const text of bench.at(second, evidence("a", 0.8))) told.push(`${second} ${text}`);
+  }
+  assertEquals(told, ["600 1-r update a medium"]);
+});
+
 Deno.test("weak evidence is remembered for ten seconds, and no tick may be left out until then", () => {
   for (const [second, metrics] of [[10, "early+b"], [11, "b"]] as const) {
     const bench = new Bench();
