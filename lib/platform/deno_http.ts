@@ -24,6 +24,9 @@ const IDLE_MS = 60_000;
 /** Connections at once; for a further one the oldest is closed of those that ask for nothing, or have yet to ask. */
 const CONNECTIONS_MAX = 512;
 
+/** What a request of this runtime can't be made of. */
+const NO_METHODS: ReadonlySet<string> = new Set(["TRACE", "TRACK", "CONNECT"]);
+
 /** Asked of itself now and then, see `probed_server.ts`. */
 const PROBE = "HEAD /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n";
 
@@ -71,6 +74,10 @@ export async function serve(
   };
   const answer = (request: http.IncomingMessage, response: http.ServerResponse) => {
     const { socket } = request;
+    if (NO_METHODS.has(request.method ?? "")) {
+      response.writeHead(405, { connection: "close" }).end();
+      return;
+    }
     // One that has yet to send what it announced makes room for others, too.
     const { headers } = request;
     const isWhole = headers["content-length"] === undefined &&

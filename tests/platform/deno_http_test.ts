@@ -29,6 +29,25 @@ realTest(
   },
 );
 
+realTest(
+  "a method that no page has is refused as such, and the next request is answered",
+  async () => {
+    const server = await serve("127.0.0.1:0", () => new Response("here"));
+    const { hostname, port } = new URL(`http://${server.address}`);
+    const status = (method: string) =>
+      new Promise<string>((resolve) => {
+        const socket = net.connect(Number(port), hostname);
+        socket.write(`${method} / HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+        socket.once("data", (chunk: Uint8Array) => {
+          resolve(new TextDecoder().decode(chunk).slice(9, 12));
+          socket.destroy();
+        });
+      });
+    assertEquals([await status("TRACE"), await status("GET")], ["405", "200"]);
+    await server.close();
+  },
+);
+
 for (const scheme of ["http", "https"]) {
   realTest(
     `${scheme}: while six hundred connections say nothing a new one is answered, and streams go on`,
