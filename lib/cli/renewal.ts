@@ -13,7 +13,9 @@ import { type PkiFiles, pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
 /** How often it is looked, and how long a host may take to answer. */
 const LOOK_MS = 3_600_000;
 /** Soon after the start, or after something was told; and again where renewing fails. */
-const SOON_MS = 5_000, RETRY_MS = 60_000;
+const SOON_MS = 5_000, RETRY_MS = 10_000;
+/** The longest pause while the link is cut for it. */
+const CUT_RETRY_MS = 60_000;
 const ANSWER_MS = 30_000;
 /** What is left of its time when a certificate is renewed. */
 const LEFT_PART = 1 / 3;
@@ -136,7 +138,7 @@ function keep(
       const reason = oneLine(error);
       if (reason !== told) log.warn("the certificate can't be renewed yet: {reason}", { reason });
       told = reason;
-      nextMs = hasEnded(files) ? RETRY_MS : retryMs;
+      nextMs = hasEnded(files) ? Math.min(CUT_RETRY_MS, retryMs) : retryMs;
       retryMs = Math.min(LOOK_MS, 2 * retryMs);
     }
     isLooking = false;

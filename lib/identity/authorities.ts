@@ -55,6 +55,12 @@ export function vouchFor(
   return certify(cert, former, random);
 }
 
+/** Whether an authority has the key of one of those: its own certificate would speak for it. */
+async function hasKeyOfAny(authority: string, trusted: readonly string[]): Promise<boolean> {
+  for (const one of trusted) if (await isSameAuthority(one, authority)) return true;
+  return false;
+}
+
 /**
  * What to trust from now on, as a host tells it that proved itself to who trusts `trusted`. Throws one line where it
  * names an authority for which none of those speaks.
@@ -67,8 +73,10 @@ export async function follow(
   for (const authority of authorities) {
     if (trusted.includes(authority)) continue;
     const { cross } = told;
+    // Signed by the key that is vouched for, or others could give it another name's limits.
     const isVouched = cross !== undefined && await isSameAuthority(cross, authority) &&
-      await signerOf(cross, trusted) !== undefined;
+      await isSignedBy(authority, authority) && await signerOf(cross, trusted) !== undefined &&
+      !await hasKeyOfAny(authority, trusted);
     if (!isVouched) {
       throw new Error("the host tells of an authority that the known one didn't sign: enroll anew");
     }

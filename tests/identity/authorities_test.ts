@@ -56,6 +56,19 @@ Deno.test("a host's or node's certificate is no word of the authority for a name
   );
 });
 
+Deno.test("the known authority's own certificate is no word for another certificate of its name and key", async () => {
+  // As a host could make one that has the former one's public key, signed by whatever key it has.
+  const forged = await vouchFor(former.cert, { cert: former.cert, key: stranger.key }, random);
+  const again = await makeAuthority("fleet", times, random, former.key);
+  for (const ca of [forged, forged + former.cert, again.cert]) {
+    for (const word of [former.cert, cross]) {
+      await assertRejects(() => follow([former.cert], { ca, cross: word }), Error, "enroll anew");
+    }
+  }
+  const faked = await vouchFor(newer.cert, { cert: newer.cert, key: stranger.key }, random);
+  await assertRejects(() => follow([former.cert], { ca: faked, cross }), Error, "enroll anew");
+});
+
 Deno.test("one or two certificates are authorities, and nothing stands around them", async () => {
   const one = former.cert, two = newer.cert + former.cert;
   assertEquals(authoritiesIn(one), [one]);
