@@ -23,6 +23,7 @@ import { demandOwner, isThere, pkiFiles, textIn, writePkiFiles } from "./pki_fil
 
 /** How long an authority counts: longer than devices live. */
 export const AUTHORITY_DAYS = 20 * 365;
+const LATE_MS = HOST_SETTINGS.renew_late_days.default * 86_400_000;
 /** Nodes that are named where they are in the way. */
 const NAMED_MAX = 10;
 
@@ -83,12 +84,12 @@ export async function finishRotation(data: string, force: boolean): Promise<void
       [files.cert]: await sign(signer, request, wanted, denoRandom),
     });
   }
-  writePkiFiles(files.directory, { [files.ca]: newest! });
   for (const node of behind) {
     for (const serial of revokeCertificates(db, node, undefined, nowMs)) {
       noteByHand(db, { action: "pki_revoke", target: node, before: { serial } });
     }
   }
+  writePkiFiles(files.directory, { [files.ca]: newest! });
   leftovers.forEach((path) => Deno.removeSync(path));
   noteByHand(db, { action: "pki_rotate_finish", target: "former authority", after: { behind } });
   print(
@@ -103,7 +104,8 @@ export function nodesBehind(db: Database, newest: string): string[] {
   for (const { node_id, issued_wall_ms, not_after_ms, revoked_wall_ms } of readCertificates(db)) {
     if (revoked_wall_ms !== null || node_id === "") continue;
     const isNew = issued_wall_ms >= sinceMs;
-    if (!isNew && not_after_ms < nowMs) continue;
+    // Until then a device that was off comes back and renews.
+    if (!isNew && not_after_ms + LATE_MS < nowMs) continue;
     behind.set(node_id, (behind.get(node_id) ?? true) && !isNew);
   }
   return [...behind].filter(([, isBehind]) => isBehind).map(([node]) => node).sort();

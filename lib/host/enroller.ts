@@ -141,7 +141,13 @@ export class Enroller {
       const { nodeId, from } = await this.#ownerOf(trusted, cert, csr);
       const made = await this.#sign(signer, csr, nodeId);
       const isKept = await this.#options.store.renewCertificate(made.row, from);
-      if (!isKept) throw new Error("the certificate is revoked");
+      if (!isKept) {
+        throw new Error(
+          from.isKnown
+            ? "the certificate is revoked, or not known here: enroll anew"
+            : "the certificate is revoked",
+        );
+      }
       return made;
     } finally {
       this.#renewals--;
@@ -154,7 +160,7 @@ export class Enroller {
     cert: string,
     csr: string,
   ): Promise<{ nodeId: string; from: RenewedFrom }> {
-    const { clock, lateDays } = this.#options;
+    const { clock, lateDays, hostNames } = this.#options;
     const { serial, names: [nodeId = ""], notBeforeMs, notAfterMs, key } = readCertificate(cert);
     const signer = await signerOf(cert, trusted);
     if (signer === undefined) throw new Error("the certificate is of another authority");
@@ -164,11 +170,13 @@ export class Enroller {
     if (notAfterMs + lateDays * DAY_MS < nowMs) {
       throw new Error(`the certificate ended more than ${lateDays} days ago: enroll anew`);
     }
+    if (hostNames.includes(nodeId)) throw new Error("the certificate is for a name of the host");
     const isNewest = signer === trusted[0];
     if (isNewest && notAfterMs - nowMs > (notAfterMs - notBeforeMs) / 2) {
       throw new Error("the certificate counts for long: renew it when less than half is left");
     }
-    return { nodeId, from: { serial, fromMs: notBeforeMs } };
+    // Who has the former one's key can make certificates of any time: only those that are known count.
+    return { nodeId, from: { serial, fromMs: Math.min(notBeforeMs, nowMs), isKnown: !isNewest } };
   }
 
   async #sign(authority: Authority, csr: string, nodeId: string): Promise<Made> {

@@ -66,7 +66,7 @@ export class Trust {
     if (connection.distrust !== undefined) {
       return this.#tokens.isEmpty ? connection.distrust : `${connection.distrust}, and no token`;
     }
-    return this.#tokens.has(nodeId) ? "it shows no token, and has one" : undefined;
+    return this.#tokens.has(nodeId) ? "it shows no token, and needs one" : undefined;
   }
 
   /** Whether the certificate of that serial number counts no more. */

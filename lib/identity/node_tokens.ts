@@ -12,9 +12,10 @@ export class NodeTokens {
 
   /** All tokens that there are; those of people are left out. */
   know(rows: readonly TokenRow[]): void {
-    const counting = rows.filter((row) => row.role === "node" && counts(row));
-    this.#rows = new Map(counting.map((row) => [row.id, row]));
-    this.#named = new Set(counting.map(({ name }) => name));
+    const all = rows.filter((row) => row.role === "node");
+    this.#rows = new Map(all.filter(counts).map((row) => [row.id, row]));
+    // Whose token was revoked is not to come in without one.
+    this.#named = new Set(all.map(({ name }) => name));
   }
 
   /** Whether any node has one. */
@@ -22,7 +23,7 @@ export class NodeTokens {
     return this.#rows.size === 0;
   }
 
-  /** Whether this node has one, which then it has to show. */
+  /** Whether this node has one, or had: then it has to show one. */
   has(nodeId: string): boolean {
     return this.#named.has(nodeId);
   }

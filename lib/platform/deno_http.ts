@@ -59,6 +59,8 @@ export async function serve(
   const sockets = new Set<net.Socket>();
   /** Of them those without a request, the oldest first. */
   const idle = new Set<net.Socket>();
+  /** Those that are told once why they aren't let in, whatever they send behind that. */
+  const refused = new WeakSet<net.Socket>();
   const listener = getRequestListener(
     (request, env) => {
       const { incoming: { socket } } = env as { incoming: http.IncomingMessage };
@@ -74,6 +76,13 @@ export async function serve(
   };
   const answer = (request: http.IncomingMessage, response: http.ServerResponse) => {
     const { socket } = request;
+    const isDistrusted = isMutual &&
+      certificateOf(socket as tls.TLSSocket).distrust !== undefined;
+    if (isDistrusted && refused.has(socket)) {
+      socket.destroy();
+      return;
+    }
+    if (isDistrusted) refused.add(socket);
     if (NO_METHODS.has(request.method ?? "")) {
       response.writeHead(405, { connection: "close" }).end();
       return;

@@ -145,6 +145,8 @@ export interface RenewedFrom {
   readonly serial: string;
   /** Since when it counts. */
   readonly fromMs: number;
+  /** One that isn't known here is not renewed. */
+  readonly isKnown?: boolean;
 }
 
 /** A configuration that the host wants `target` (a node_id, or `*` for all) to have. */

@@ -232,6 +232,13 @@ Deno.test("while the authority is changed certificates of the former one are ren
   assertEquals([made.ca, made.cross], [trusted.join(""), cross]);
   assert(await isSignedBy(made.cert, newer.cert));
   assertMatch(String(await ask({ cert: made.cert, csr })), /counts for long/);
+  // Who has the former one's key makes what they like of it: nothing comes of that.
+  for (const nodeId of ["pump-7", "pump-8"]) {
+    const forged = await given(NOW - DAY_MS, [nodeId], authority);
+    assertMatch(String(await ask({ cert: forged, csr })), /not known here: enroll anew/);
+  }
+  const host = await gave(NOW - DAY_MS, "host.example");
+  assertMatch(String(await ask({ cert: host, csr })), /a name of the host/);
   // The host still shows the former one's certificate.
   const { fingerprint } = readEnrolmentToken(await invite("pump-8"))!;
   assertEquals(fingerprint, fingerprintOf(authority.cert));

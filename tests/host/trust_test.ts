@@ -76,7 +76,7 @@ Deno.test("a person's token is no node's, and a node's is no person's", async ()
 
 Deno.test("over a plain connection a node that has a token shows it, and others need none", async () => {
   const { token, row } = await tokenOf("pump-7", "node");
-  const { trust } = await trusting([row]);
+  const { trust, kept } = await trusting([row]);
   const shows = (nodeId: string, shown?: string) =>
     trust.problem({ connection: plain, nodeId, token: shown });
   assertMatch(shows("pump-7")!, /shows no token/);
@@ -84,6 +84,11 @@ Deno.test("over a plain connection a node that has a token shows it, and others 
   assertEquals(shows("pump-7", token), undefined);
   assertEquals(shows("pump-8"), undefined);
   assertEquals(shows("pump-8", "x".repeat(20)), undefined);
+  // Revoked, it opens the door to nobody.
+  kept.rows = [{ ...row, hash: "" }];
+  await trust.look();
+  assertMatch(shows("pump-7")!, /shows no token/);
+  assertMatch(shows("pump-7", token)!, /was revoked/);
 });
 
 Deno.test("a certificate needs no token, and counts no more once it is revoked", async () => {

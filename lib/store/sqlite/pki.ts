@@ -51,14 +51,15 @@ export function revokeCertificates(
 export function renewCertificate(
   db: Database,
   row: CertificateRow,
-  { serial, fromMs }: RenewedFrom,
+  { serial, fromMs, isKnown = false }: RenewedFrom,
 ): boolean {
   return db.inTransaction(() => {
     const known = db.sql("SELECT node_id, revoked_wall_ms FROM certificates WHERE serial = ?")
       .get(serial);
     const isRefused = known === undefined
-      ? db.sql("SELECT 1 FROM certificates WHERE node_id = ? AND revoked_wall_ms >= ? LIMIT 1")
-        .get(row.node_id, fromMs) !== undefined
+      ? isKnown ||
+        db.sql("SELECT 1 FROM certificates WHERE node_id = ? AND revoked_wall_ms >= ? LIMIT 1")
+            .get(row.node_id, fromMs) !== undefined
       : known.node_id !== row.node_id || known.revoked_wall_ms !== null;
     if (isRefused) return false;
     db.sql("DELETE FROM certificates WHERE not_after_ms < ?").run(row.issued_wall_ms - KEPT_MS);
