@@ -2,10 +2,12 @@
  * Detectors on labelled real series, where a directory holds some: `nab/data` as the Numenta Anomaly Benchmark has it,
  * and `skab/data` as the Skoltech one does. Scores as their own scorers do, in one pass, without a look ahead.
  */
-import { MetricBank } from "../lib/anomaly/bank.ts";
 import { timeOf } from "../lib/anomaly/backtest.ts";
+import { windowsOf } from "../lib/anomaly/evaluate.ts";
+import { NodeBacktest } from "../lib/anomaly/node_backtest.ts";
 import { detectorMaker } from "../lib/anomaly/registry.ts";
 import { chooseDetectors } from "../lib/anomaly/choice.ts";
+import { sigmoid } from "./quality.ts";
 
 /** A series with its rows of anomalies, first and last. */
 interface Labelled {
@@ -42,11 +44,6 @@ function nabFiles(directory: string): Labelled[] {
       windows,
     };
   });
-}
-
-/** Worth of a flag at a place: 1 at a window's start, 0 at its end, and below after it. */
-function sigmoid(place: number): number {
-  return place > 3 ? -1 : 2 / (1 + Math.exp(5 * place)) - 1;
 }
 
 interface Flag {
@@ -134,28 +131,16 @@ function nab(directory: string): void {
 /** Rows with an open event, as a node with these settings would have it. */
 function eventRows(rows: readonly string[][], columns: number, more: object): boolean[] {
   const settings = { detector: "zscore", event_detector: "surprise", detectors: [] };
-  const bank = new MetricBank(chooseDetectors({ ...settings, alerts_per_day: 1 }), {
+  const backtest = new NodeBacktest(chooseDetectors({ ...settings, alerts_per_day: 1 }), {
     ...{ sample_hz: 1, alerts_per_day: 1, events_per_hour_max: 12, learn_anomalies_s: 1_800 },
     ...more,
   });
-  return rows.map((row) => {
+  return rows.flatMap((row) => {
     const metrics: Record<string, number> = {};
     for (let column = 1; column <= columns; column++) metrics[`m${column}`] = Number(row[column]);
-    const tMs = timeOf(row[0]!);
-    bank.observe(metrics, { monoMs: tMs, wallMs: tMs });
-    return bank.events.open > 0;
-  });
-}
-
-function spansOf(flags: readonly boolean[], gap: number): [number, number][] {
-  const spans: [number, number][] = [];
-  flags.forEach((flag, at) => {
-    if (!flag) return;
-    const last = spans.at(-1);
-    if (last !== undefined && at - last[1] <= gap) last[1] = at;
-    else spans.push([at, at]);
-  });
-  return spans;
+    const timestamp = row[0]!;
+    return backtest.push({ timestamp, tMs: timeOf(timestamp), metrics, label: false });
+  }).map(({ isEvent }) => isEvent);
 }
 
 function skab(directory: string): void {
@@ -178,14 +163,14 @@ function skab(directory: string): void {
     for (const file of files) {
       const rows = Deno.readTextFileSync(file).trim().split("\n").slice(1)
         .map((line) => line.split(";"));
-      const events = spansOf(eventRows(rows, 8, more).slice(TRAIN_ROWS), GAP_ROWS);
+      const events = windowsOf(eventRows(rows, 8, more).slice(TRAIN_ROWS), GAP_ROWS);
       if (file.includes("anomaly-free")) {
         freeEvents += events.length;
         freeRows += rows.length - TRAIN_ROWS;
         continue;
       }
       const truth = rows.slice(TRAIN_ROWS).map((row) => Number(row[9]) > 0);
-      const spans = spansOf(truth, 1);
+      const spans = windowsOf(truth, 1);
       const touches = ([a, b]: readonly number[], [c, d]: readonly number[], room: number) =>
         a! <= d! + room && b! >= c!;
       faults += spans.length;

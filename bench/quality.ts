@@ -26,7 +26,8 @@ export function scoreSeries(series: Series, detector: Detector, startMs = 1.7e12
   return { series, scores };
 }
 
-function sigmoid(y: number): number {
+/** Worth of a flag at a place: 1 at a window's start (-1), 0 at its end, and below after it. */
+export function sigmoid(y: number): number {
   return 2 / (1 + Math.exp(5 * y)) - 1;
 }
 

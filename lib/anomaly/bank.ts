@@ -62,9 +62,6 @@ const USUAL_STDS = 3;
 /** Significant digits in the record: more would be noise on a metered link. */
 const DIGITS = 6;
 const DAY_MS = 86_400_000;
-/** A metric not seen for that long, and that many periods, may have moved meanwhile. */
-const GAP_MS = 60_000;
-const GAP_PERIODS = 10;
 /** Events close after that long, and that many periods, without strong evidence. */
 const QUIET_MS = 10_000;
 const QUIET_PERIODS = 10;
@@ -112,8 +109,7 @@ export class MetricBank {
   #judges = new Map<string, Judge>();
   #tracker: EventTracker;
   #strong: StrongEvidence[] = [];
-  #groups: Group[] = [];
-
+  #groups: Group[];
   #restorable = new Map<string, { saved: SavedMetric; seenMs: number }>();
   #elapsedMs: number | undefined;
 
@@ -200,9 +196,7 @@ export class MetricBank {
         if (!isSamePace(1 / judge.periodMs, 1 / paceMs)) judge.changePace(chosen, paceMs);
       }
     }
-    if (!isSame) {
-      this.#restorable.clear();
-    }
+    if (!isSame) this.#restorable.clear();
     if (!isSame || String(settings.relation_groups) !== grouped) this.#groups = groupsOf(settings);
   }
 
@@ -248,8 +242,7 @@ export class MetricBank {
     { monoMs: nowMs, wallMs }: Instant,
   ): Verdict | undefined {
     const { learn_anomalies_s } = this.#settings;
-    const gapMs = Math.max(GAP_MS, GAP_PERIODS * judge.periodMs);
-    if (judge.lastMs !== undefined && nowMs - judge.lastMs > gapMs) judge.settle();
+    if (judge.lastMs !== undefined && nowMs - judge.lastMs > judge.gapMs) judge.settle();
     const joinedMs = this.#tracker.joinedMs(name);
     const lasts = joinedMs !== undefined && nowMs - joinedMs >= 1_000 * learn_anomalies_s;
     if (lasts) judge.baseline?.letGo();
@@ -277,7 +270,7 @@ export class MetricBank {
     repeated: ReadonlySet<string>,
   ): void {
     const { alerts_per_day: alertsPerDay, learn_anomalies_s } = this.#settings;
-    const limits = { alertsPerDay, learnMs: 1_000 * learn_anomalies_s, gapMs: GAP_MS };
+    const limits = { alertsPerDay, learnMs: 1_000 * learn_anomalies_s };
     const isNew = (metric: string) => !repeated.has(metric);
     for (const { together, has } of this.#groups) {
       const judged: Record<string, number> = {};

@@ -33,6 +33,8 @@ export class Hotelling {
   #away: Float64Array;
   /** Smallest step of each metric that was seen: what is rounded to it doesn't vary by less. */
   #step: Float64Array;
+  /** The last values, NaN where one is missing; and the last one of each that wasn't. */
+  #now: Float64Array;
   #before: Float64Array;
   /** The last readings, which are not learned yet, as a ring. */
   #behind: Float64Array;
@@ -48,6 +50,7 @@ export class Hotelling {
     this.#whitened = new Float64Array(size);
     this.#away = new Float64Array(size);
     this.#step = new Float64Array(size).fill(Infinity);
+    this.#now = new Float64Array(size);
     this.#before = new Float64Array(size).fill(NaN);
     this.#behind = new Float64Array(size * BEHIND);
   }
@@ -65,9 +68,9 @@ export class Hotelling {
     const { size } = this;
     for (let i = 0; i < size; i++) {
       const value = bounded(values[i]!);
+      this.#now[i] = value;
       // What is missing says nothing: it is where it usually is.
       const away = Number.isNaN(value) ? 0 : value - this.#mean[i]!;
-      this.#away[i] = away;
       this.#short[i]! += SHORT * (away - this.#short[i]!);
       const step = Math.abs(value - this.#before[i]!);
       if (step > 0 && step < this.#step[i]!) this.#step[i] = step;
@@ -77,14 +80,14 @@ export class Hotelling {
     return this.#factor === undefined ? 0 : this.#distance(this.#factor);
   }
 
-  /** Learns from what came; `isCalm`: nothing of it is out of the ordinary. To be called after each `rate`. */
-  learn(values: Float64Array, isCalm: boolean): void {
+  /** Learns from what was rated; `isCalm`: nothing of it is out of the ordinary. To be called after each `rate`. */
+  learn(isCalm: boolean): void {
     const { size } = this;
     const isNew = this.#learned < WARMUP;
     const at = size * (this.#seen % BEHIND);
-    if (isNew) this.#take(values, 0);
+    if (isNew) this.#take(this.#now, 0);
     else if (isCalm && this.#seen > WARMUP + BEHIND) this.#take(this.#behind, at);
-    for (let i = 0; i < size; i++) this.#behind[at + i] = bounded(values[i]!);
+    this.#behind.set(this.#now, at);
     if (this.#learned < WARMUP) return;
     if (this.#factor === undefined || this.#sinceFactor >= FACTOR_EVERY) {
       this.#sinceFactor = 0;
@@ -125,7 +128,7 @@ export class Hotelling {
     const mean = this.#mean, covariance = this.#covariance, away = this.#away;
     const weight = Math.max(LEARN, 1 / ++this.#learned);
     for (let i = 0; i < size; i++) {
-      const value = bounded(from[at + i]!);
+      const value = from[at + i]!;
       away[i] = Number.isNaN(value) ? 0 : value - mean[i]!;
       mean[i]! += weight * away[i]!;
     }

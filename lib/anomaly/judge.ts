@@ -104,9 +104,12 @@ export class Judge {
     this.#pace.pause();
   }
 
-  /** Usual time between two readings, in ms. */
+  /** Usual time between two readings, in ms, and from when on they have a gap. */
   get periodMs(): number {
     return this.#pace.periodMs;
+  }
+  get gapMs(): number {
+    return this.#pace.gapMs;
   }
 
   /** Readings come at another pace from here on: what was learned of windows of them is of other times. */

@@ -1,7 +1,10 @@
-/** How often readings come: a mean of the intervals between them, in which a gap counts little. */
+/** How often readings come: a mean of the intervals between them, in which a gap counts little, and what is a gap. */
 
 /** Least weight of a new interval, and how many usual ones it counts as at most once some are known. */
 const WEIGHT = 0.05, INTERVAL_MAX = 3, KNOWN = 5;
+
+/** So long without a reading, and so many usual intervals, is a gap: what is read may have moved meanwhile. */
+const GAP_MS = 60_000, GAP_PERIODS = 10;
 
 /** See the head of the file. */
 export class Pace {
@@ -13,6 +16,11 @@ export class Pace {
   /** `periodMs` until there were readings. */
   constructor(periodMs: number) {
     this.periodMs = periodMs;
+  }
+
+  /** A longer time than this without a reading is a gap. */
+  get gapMs(): number {
+    return Math.max(GAP_MS, GAP_PERIODS * this.periodMs);
   }
 
   /** A reading came. */

@@ -194,14 +194,8 @@ export class Surprise implements Detector {
     const hours = next(Hours.NUMBERS);
     this.#hours = hours.some((number) => number !== 0) ? new Hours() : undefined;
     this.#hours?.restore(hours);
-    const [count, stepMs, held, creep, last, step, lastMs] = next(OTHERS) as Others;
-    this.#count = count;
-    this.#stepMs = stepMs;
-    this.#held = held;
-    this.#creep = creep;
-    this.#last = last;
-    this.#step = step;
-    this.#lastMs = lastMs;
+    [this.#count, this.#stepMs, this.#held, this.#creep, this.#last, this.#step, this.#lastMs] =
+      next(OTHERS) as Others;
     return true;
   }
 }

@@ -21,8 +21,6 @@ const ALONE_PART = 0.8;
 const SCORES_MIN = 100;
 /** After so many readings within the usual it is over. */
 const QUIET_READINGS = 60;
-/** So many usual intervals are a gap, too. */
-const GAP_PERIODS = 10;
 const DAY_MS = 86_400_000;
 
 /** See the settings of the same names. */
@@ -30,14 +28,12 @@ export interface TogetherLimits {
   readonly alertsPerDay: number;
   /** How long something lasts until it is the new normal. */
   readonly learnMs: number;
-  /** After so long without readings nothing is known of where the metrics are. */
-  readonly gapMs: number;
 }
 
 /** See the head of the file. */
 export class Together {
+  /** The place of each metric, in order. */
   #slots = new Map<string, number>();
-  #names: string[] = [];
   #values = new Float64Array(0);
   #model: Hotelling | undefined;
   #budget = new AlertBudget(FLAG);
@@ -74,7 +70,7 @@ export class Together {
     const evidence = this.#conclude(strength, rating, nowMs, limits);
     const isNormal = this.#ongoing === undefined && (score < tail || !isKnown);
     if (model.isReady && isNormal) budget.learn(score);
-    model.learn(this.#values, strength < 1);
+    model.learn(strength < 1);
     return evidence;
   }
 
@@ -118,8 +114,8 @@ export class Together {
 
   #contributors(): string[] {
     const parts = this.#model!.contributions();
-    const order = this.#names.map((name, i) => ({ name, part: parts[i]! }))
-      .filter(({ part, name }) => part > 0 && !Number.isNaN(this.#values[this.#slots.get(name)!]!))
+    const order = [...this.#slots].map(([name, at]) => ({ name, at, part: parts[at]! }))
+      .filter(({ part, at }) => part > 0 && !Number.isNaN(this.#values[at]!))
       .sort((a, b) => b.part - a.part);
     if (order[0] !== undefined && order[0].part >= ALONE_PART) return [order[0].name];
     return order.filter(({ part }, i) => i < NAMED_MIN || part >= NAMED_PART).slice(0, NAMED_MAX)
@@ -133,24 +129,23 @@ export class Together {
       if (isNew(name)) news++;
       if (this.#slots.has(name) || this.#slots.size >= TOGETHER_MAX) continue;
       this.#slots.set(name, this.#slots.size);
-      this.#names.push(name);
       this.#model = undefined;
     }
-    const size = this.#names.length;
+    const { size } = this.#slots;
     if (size < 2 || news === 0) return false;
     if (this.#model === undefined) {
       this.#model = new Hotelling(size);
       this.#values = new Float64Array(size);
       this.#ongoing = undefined;
     }
-    for (let i = 0; i < size; i++) this.#values[i] = metrics[this.#names[i]!] ?? NaN;
+    for (const [name, at] of this.#slots) this.#values[at] = metrics[name] ?? NaN;
     return true;
   }
 
-  #elapse(nowMs: number, { alertsPerDay, gapMs }: TogetherLimits): void {
+  #elapse(nowMs: number, { alertsPerDay }: TogetherLimits): void {
     const sinceMs = nowMs - (this.#lastMs ?? nowMs);
     this.#lastMs = nowMs;
     this.#budget.elapse(sinceMs, alertsPerDay);
-    if (sinceMs > Math.max(gapMs, GAP_PERIODS * this.#pace.periodMs)) this.settle();
+    if (sinceMs > this.#pace.gapMs) this.settle();
   }
 }

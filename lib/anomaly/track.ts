@@ -42,6 +42,9 @@ export class Track {
   }
 }
 
+/** How far beyond a value the end of a range moves, in widths. */
+const MARGIN = 0.1;
+
 /**
  * The range in which a number has been. Its ends creep back towards the mean; a value outside moves an end beyond it,
  * so that the same height is told once.
@@ -116,6 +119,3 @@ export class Hours {
     );
   }
 }
-
-/** How far beyond a value the end of a range moves, in widths. */
-const MARGIN = 0.1;

@@ -125,7 +125,7 @@ Deno.test("Hotelling: who moves against the others contributes most; parts add u
     const common = noise();
     values.set([common + 0.1 * noise(), common + 0.1 * noise(), noise()]);
     model.rate(values);
-    model.learn(values, true);
+    model.learn(true);
   }
   let rating = 0;
   for (let i = 0; i < 20; i++) {
@@ -143,7 +143,7 @@ Deno.test("Hotelling: whatever numbers come, what it says is finite", () => {
   for (let i = 0; i < 3_000; i++) {
     const values = Float64Array.of(odd[i % odd.length]!, odd[(i * 5 + 2) % odd.length]!);
     assert(Number.isFinite(model.rate(values)));
-    model.learn(values, i % 7 !== 0);
+    model.learn(i % 7 !== 0);
     assert([...model.contributions()].every(Number.isFinite));
   }
 });
