@@ -6,7 +6,7 @@ import { forgetCommand } from "./lib/cli/forget.ts";
 import { nodesCommand } from "./lib/cli/nodes.ts";
 import { fail, writeLog } from "./lib/cli/output.ts";
 import { pkiCommand } from "./lib/cli/pki.ts";
-import { readIssuing, tagIn } from "./lib/cli/issuing.ts";
+import { issuingOf, tagIn } from "./lib/cli/issuing.ts";
 import { isThere, pkiFiles, textIn, tlsPathsOf } from "./lib/cli/pki_files.ts";
 import { renewHost } from "./lib/cli/renewal.ts";
 import { stopSignal } from "./lib/cli/stop.ts";
@@ -114,7 +114,7 @@ function enrollerOf(settings: HostSettings, store: Store): Enroller | undefined 
   }
   return new Enroller({
     ...{ store, clock: denoClock, random: denoRandom },
-    issuing: () => readIssuing(settings.data),
+    issuing: issuingOf(settings.data),
     hostNames: readCertificate(ownText).names,
     days: settings.certificate_days,
     lateDays: settings.renew_late_days,

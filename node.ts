@@ -102,6 +102,18 @@ function tlsOf(settings: NodeSettings): TlsOptions | undefined {
   return tls;
 }
 
+/** The settings without which a page would be open to others; `undefined` where none is missing. */
+function lackOf(
+  { http_mtls, http_token, insecure }: NodeSettings,
+  isExposed: boolean,
+  isSecured: boolean,
+): string | undefined {
+  if (http_mtls && !isSecured) return "tls_ca, tls_cert and tls_key, which http_mtls needs";
+  if (!isExposed) return undefined;
+  if (http_token === "") return "http_token";
+  return isSecured || insecure ? undefined : "tls_ca, tls_cert and tls_key, or --insecure";
+}
+
 /** Serves the page. What would be open to anybody is not served: the node samples all the same. */
 async function serveWeb(
   node: Node,
@@ -113,15 +125,7 @@ async function serveWeb(
   const isMutual = settings.http_mtls;
   const isWanted = exposed || isMutual;
   const secured = isWanted && tls?.cert !== undefined ? { ...tls, isMutual } : undefined;
-  const lack = isMutual && secured === undefined
-    ? "tls_ca, tls_cert and tls_key, which http_mtls needs"
-    : !exposed
-    ? undefined
-    : settings.http_token === ""
-    ? "http_token"
-    : secured === undefined && !settings.insecure
-    ? "tls_ca, tls_cert and tls_key, or --insecure"
-    : undefined;
+  const lack = lackOf(settings, exposed, secured !== undefined);
   if (lack !== undefined) {
     const http = settings.http;
     log.error("no page on {http}: it would be open to others, set {lack}", { http, lack });

@@ -5,19 +5,12 @@
  */
 import { HOST_SETTINGS } from "../config/host_settings.ts";
 import { authoritiesIn, signerOf, vouchFor } from "../identity/authorities.ts";
-import {
-  isKeyOf,
-  madeAtMs,
-  makeAuthority,
-  makeRequest,
-  readCertificate,
-  sign,
-} from "../identity/pki.ts";
+import { isKeyOf, madeAtMs, makeAuthority, readCertificate } from "../identity/pki.ts";
 import { denoClock, denoRandom } from "../platform/deno_clock.ts";
 import type { Database } from "../platform/sqlite.ts";
 import { readCertificates, revokeCertificates } from "../store/sqlite/pki.ts";
 import { noteByHand, openBeside } from "./beside.ts";
-import { signerFor } from "./issuing.ts";
+import { certifyHost, signerFor } from "./issuing.ts";
 import { print } from "./output.ts";
 import { demandOwner, isThere, pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
 
@@ -73,19 +66,13 @@ export async function finishRotation(data: string, force: boolean): Promise<void
       `${behind.length} nodes have certificates of the former authority alone: ${named}. Wait, or --force and enroll them anew`,
     );
   }
-  const nowMs = denoClock.wallMs();
   if (await signerOf(own, [newest!]) === undefined) {
-    const { names, addresses } = readCertificate(own);
-    const all = [...names, ...addresses];
-    const request = await makeRequest(textIn(files.key) ?? "", all[0]!);
     const days = HOST_SETTINGS.certificate_days.default;
-    const wanted = { names: all, kind: "host", nowMs, days } as const;
-    writePkiFiles(files.directory, {
-      [files.cert]: await sign(signer, request, wanted, denoRandom),
-    });
+    const made = await certifyHost(signer, { cert: own, key: textIn(files.key) ?? "", days });
+    writePkiFiles(files.directory, { [files.cert]: made });
   }
   for (const node of behind) {
-    for (const serial of revokeCertificates(db, node, undefined, nowMs)) {
+    for (const serial of revokeCertificates(db, node, undefined, denoClock.wallMs())) {
       noteByHand(db, { action: "pki_revoke", target: node, before: { serial } });
     }
   }

@@ -3,11 +3,11 @@ import { getLogger } from "@logtape/logtape";
 import { oneLine } from "../errors.ts";
 import { authoritiesIn, follow, signerOf, tagOf } from "../identity/authorities.ts";
 import { ask } from "../identity/enrolment_client.ts";
-import { isSignedBy, makeRequest, readCertificate, sign } from "../identity/pki.ts";
+import { isSignedBy, makeRequest, readCertificate } from "../identity/pki.ts";
 import { denoClock, denoRandom } from "../platform/deno_clock.ts";
 import { denoTransport } from "../platform/deno_transport.ts";
 import type { Enrolled } from "../protocol/enrolment.ts";
-import { signerFor, tagIn } from "./issuing.ts";
+import { certifyHost, signerFor, tagIn } from "./issuing.ts";
 import { type PkiFiles, pkiFiles, textIn, writePkiFiles } from "./pki_files.ts";
 
 /** How often it is looked, and how long a host may take to answer. */
@@ -43,8 +43,10 @@ export function renewNode(
   }, renewed);
   return {
     heard: (tag) => {
+      // What is told again is being tried already, with the pauses that failures cost.
+      const isNews = tag !== told;
       told = tag;
-      if (tag !== tagIn(textIn(files.ca))) soon();
+      if (isNews && tag !== tagIn(textIn(files.ca))) soon();
     },
   };
 }
@@ -55,12 +57,7 @@ export function renewHost(data: string, days: number, renewed: () => void): void
     make: async (cert, key, trusted) => {
       const by = await signerOf(cert, trusted);
       const signer = by === undefined ? undefined : signerFor(data, by);
-      if (signer === undefined) return undefined;
-      const { names, addresses } = readCertificate(cert);
-      const all = [...names, ...addresses];
-      const request = await makeRequest(key, all[0]!);
-      const wanted = { names: all, kind: "host", nowMs: denoClock.wallMs(), days } as const;
-      return await sign(signer, request, wanted, denoRandom);
+      return signer === undefined ? undefined : await certifyHost(signer, { cert, key, days });
     },
   }, renewed);
 }
@@ -124,7 +121,8 @@ function keep(
     log.info("the certificate is renewed");
     renewed();
   };
-  let timer: ReturnType<typeof setTimeout> | undefined, told = "", retryMs = RETRY_MS;
+  let timer: ReturnType<typeof setTimeout> | undefined, dueMs = 0;
+  let told = "", retryMs = RETRY_MS;
   let isLooking = false, isAsked = false;
   const look = async (): Promise<void> => {
     isLooking = true;
@@ -147,14 +145,17 @@ function keep(
   const later = (ms: number) => {
     clearTimeout(timer);
     // A fleet that was made in an hour doesn't renew in one second.
-    timer = setTimeout(look, ms * (0.75 + denoRandom.below(512) / 1_024));
+    const waitMs = ms * (0.75 + denoRandom.below(512) / 1_024);
+    dueMs = denoClock.monotonicMs() + waitMs;
+    timer = setTimeout(look, waitMs);
     Deno.unrefTimer(timer);
   };
   later(SOON_MS);
   return {
     soon: () => {
       isAsked = true;
-      if (!isLooking) later(SOON_MS);
+      // Never put off: who is told again and again looks all the same.
+      if (!isLooking && dueMs - denoClock.monotonicMs() > SOON_MS) later(SOON_MS);
     },
   };
 }

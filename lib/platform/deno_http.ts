@@ -59,13 +59,15 @@ export async function serve(
   const sockets = new Set<net.Socket>();
   /** Of them those without a request, the oldest first. */
   const idle = new Set<net.Socket>();
+  /** What those prove who are asked for a certificate. */
+  const certificates = new WeakMap<net.Socket, ReturnType<typeof certificateOf>>();
   /** Those that are told once why they aren't let in, whatever they send behind that. */
   const refused = new WeakSet<net.Socket>();
   const listener = getRequestListener(
     (request, env) => {
       const { incoming: { socket } } = env as { incoming: http.IncomingMessage };
       const address = socket.remoteAddress ?? "unknown";
-      const certificate = isMutual ? certificateOf(socket as tls.TLSSocket) : undefined;
+      const certificate = certificates.get(socket);
       return handler(real(request), certificate ? { address, certificate } : { address });
     },
     { overrideGlobalObjects: false },
@@ -76,13 +78,11 @@ export async function serve(
   };
   const answer = (request: http.IncomingMessage, response: http.ServerResponse) => {
     const { socket } = request;
-    const isDistrusted = isMutual &&
-      certificateOf(socket as tls.TLSSocket).distrust !== undefined;
-    if (isDistrusted && refused.has(socket)) {
+    if (refused.has(socket)) {
       socket.destroy();
       return;
     }
-    if (isDistrusted) refused.add(socket);
+    if (certificates.get(socket)?.distrust !== undefined) refused.add(socket);
     if (NO_METHODS.has(request.method ?? "")) {
       response.writeHead(405, { connection: "close" }).end();
       return;
@@ -121,6 +121,7 @@ export async function serve(
       }
       sockets.add(socket);
       idle.add(socket);
+      if (isMutual) certificates.set(socket, certificateOf(socket as tls.TLSSocket));
       socket.on("close", () => forget(socket));
       socket.on("error", () => {});
       socket.setTimeout(IDLE_MS, () => socket.destroy());

@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import { bodyLimit } from "hono/body-limit";
 import { Hono } from "hono";
 import net from "node:net";
+import tls from "node:tls";
 import { makeAuthority, makeKey, makeRequest, sign } from "../../lib/identity/pki.ts";
 import { serve } from "../../lib/platform/deno_http.ts";
 import { seededRandom } from "../../lib/platform/seeded_random.ts";
@@ -45,6 +46,35 @@ realTest(
       });
     assertEquals([await status("TRACE"), await status("GET")], ["405", "200"]);
     await server.close();
+  },
+);
+
+realTest(
+  "who shows no certificate is answered once, whatever else they send behind it",
+  async () => {
+    const nowMs = Date.now(), random = seededRandom(1);
+    const authority = await makeAuthority("a", { nowMs, days: 2 }, random);
+    const key = await makeKey();
+    const wanted = { names: ["localhost"], kind: "host", nowMs, days: 1 } as const;
+    const cert = await sign(authority, await makeRequest(key, "h"), wanted, random);
+    const seen: unknown[] = [];
+    const server = await serve("127.0.0.1:0", (_request, { certificate }) => {
+      seen.push(certificate);
+      return new Response("no");
+    }, { ca: authority.cert, cert, key, isMutual: true });
+    const port = Number(server.address.split(":").at(-1));
+    const socket = tls.connect({
+      port,
+      host: "127.0.0.1",
+      ca: authority.cert,
+      servername: "localhost",
+    });
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.on("error", () => {});
+    socket.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(50));
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 2_000))]);
+    await server.close();
+    assertEquals(seen, [{ distrust: "it shows no certificate" }]);
   },
 );
 

@@ -1,6 +1,9 @@
 /** Who may ask for what over HTTP: each role at each route, cookies, foreign pages, and what is noted of changes. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { allows, type Role, ROLES } from "../../lib/identity/roles.ts";
+import { Hono } from "hono";
+import type { Requester } from "../../lib/platform/platform.ts";
+import { certified, guard, personOf } from "../../lib/web/access.ts";
 import { type Route, ROUTES } from "../../lib/web/host_routes.ts";
 import { realTest } from "../real.ts";
 import { settle, START, TestHost } from "./test_host.ts";
@@ -290,4 +293,32 @@ realTest("a name is one token's, and never one that the trail has for something 
     assertEquals(made, false, name);
   }
   await test.stop();
+});
+
+Deno.test("who showed a certificate is valid for as long as it is, whatever their token says", async () => {
+  const revoked = new Set<string>(), refused: string[] = [];
+  const app = new Hono();
+  app.use(certified({
+    isRevoked: (serial) => revoked.has(serial),
+    onRefused: (_address, reason) => refused.push(reason),
+  }));
+  const person = { name: "anna", role: "viewer", isValid: () => true } as const;
+  const door = { isLoginNeeded: true, judge: () => Promise.resolve({ person }) };
+  app.use(guard({ door, cookie: "c", isSecure: true }));
+  let known: { isValid(): boolean } | undefined;
+  app.get("/", (c) => {
+    known = personOf(c);
+    return c.text("in");
+  });
+  const ask = async (certificate: Requester["certificate"]) => {
+    const headers = { authorization: "Bearer anything" };
+    const from = { address: "10.0.0.1", certificate };
+    return (await app.request("/", { headers }, from)).status;
+  };
+  assertEquals(await ask({ serial: "aa" }), 200);
+  assert(known!.isValid());
+  revoked.add("aa");
+  assert(!known!.isValid(), "an open stream ends");
+  assertEquals([await ask({ serial: "aa" }), await ask(undefined)], [403, 403]);
+  assertEquals(refused, ["its certificate is revoked", "it shows no certificate"]);
 });
